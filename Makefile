@@ -1,0 +1,40 @@
+# `make demo` and `make test` need nothing but Python 3.11, make and a compiler for the benchmarks' C peers.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# The stamp is renewed when the requirements change, so the environment is made once and found again at once.
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check bench docs clean env
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    create the environment, run the main job, show the report"
+	@echo "make test    the tests        make check   lint, types, import contracts"
+	@echo "make bench   measure speed and memory against named peers"
+
+env: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/eoslab demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
