@@ -7,11 +7,17 @@ scalar twin (:mod:`eoslab.kernels.scalar_numbers`), so the same formula text is 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["exp", "log", "maximum", "minimum", "sqrt", "where"]
+__all__ = ["Num", "Vec", "exp", "log", "maximum", "minimum", "sqrt", "where"]
+
+
+#: A number of any supported type, or an array of them.
+Num: TypeAlias = Any
+#: A point, a direction or a parameter set: one Num a component.
+Vec: TypeAlias = tuple[Any, ...]
 
 
 def _apply(name: str, x: Any) -> Any:

@@ -9,6 +9,7 @@ place where we inherit: eight methods that say the same for every model would ot
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,7 +41,7 @@ class FormulaModel:
     @property
     def settings(self) -> dict[str, float]:
         """The parameters by name."""
-        return {key: getattr(self, key) for key in type(self).__dataclass_fields__}  # type: ignore[attr-defined]
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 
     @property
     def formulas(self) -> ModuleType:
@@ -89,7 +90,10 @@ def split(w: ArrayLike, params: tuple[str, ...]) -> tuple[Any, ...]:
     a = np.asarray(w, dtype=float)
     if a.ndim == 0 or a.shape[-1] != len(params):
         raise InvalidArgument(
-            "w", f"an array of shape {a.shape}", f"shape (..., {len(params)}): {', '.join(params)}", "parameters come last"
+            "w",
+            f"an array of shape {a.shape}",
+            f"shape (..., {len(params)}): {', '.join(params)}",
+            "parameters come last",
         )
     if a.ndim == 1:
         return tuple(a.tolist())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from eoslab.core.arrowhead import arrowhead3_below, arrowhead3_top
 from eoslab.core.errors import nonzero, positive
-from eoslab.core.numbers import maximum, sqrt, where
+from eoslab.core.numbers import Num, Vec, maximum, sqrt, where
 from eoslab.models.face import FormulaModel, split
 
 if TYPE_CHECKING:
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 # -- formulas ---------------------------------------------------------------------------------------------
 
 
-def loss_osc(w, lr, p):  # type: ignore[no-untyped-def]
+def loss_osc(w: Vec, lr: Num, p: Vec) -> Num:
     """Oscillatory part L1 = ½ λ1 α² β1² (does not depend on the learning rate)."""
     alpha, beta1, _ = w
     lambda1, _, _ = p
     return lambda1 * alpha**2 * beta1**2 / 2
 
 
-def loss_conv(w, lr, p):  # type: ignore[no-untyped-def]
+def loss_conv(w: Vec, lr: Num, p: Vec) -> Num:
     """Convergent part L2 = ½ λ2 (αβ2 − b)²."""
     alpha, _, beta2 = w
     _, lambda2, b = p
     return lambda2 * (alpha * beta2 - b) ** 2 / 2
 
 
-def loss(w, p):  # type: ignore[no-untyped-def]
+def loss(w: Vec, p: Vec) -> Num:
     """L = L1 + L2."""
     return loss_osc(w, 0, p) + loss_conv(w, 0, p)
 
 
-def grad(w, p):  # type: ignore[no-untyped-def]
+def grad(w: Vec, p: Vec) -> Vec:
     """∇L = (λ1αβ1² + λ2(αβ2−b)β2, λ1α²β1, λ2(αβ2−b)α)  (Prop 1.1)."""
     alpha, beta1, beta2 = w
     lambda1, lambda2, b = p
@@ -53,7 +53,7 @@ def grad(w, p):  # type: ignore[no-untyped-def]
     return lambda1 * alpha * beta1**2 + residual * beta2, lambda1 * alpha**2 * beta1, residual * alpha
 
 
-def gd_step(w, lr, p):  # type: ignore[no-untyped-def]
+def gd_step(w: Vec, lr: Num, p: Vec) -> Vec:
     """w − lr·∇L in factored form: on balls it does not widen as the unfactored one does."""
     alpha, beta1, beta2 = w
     lambda1, lambda2, b = p
@@ -66,7 +66,7 @@ def gd_step(w, lr, p):  # type: ignore[no-untyped-def]
     )
 
 
-def hessian(w, p):  # type: ignore[no-untyped-def]
+def hessian(w: Vec, p: Vec) -> tuple[Vec, ...]:
     """∇²L as rows (Prop 1.1): an arrowhead, its (β1, β2) entry is zero."""
     alpha, beta1, beta2 = w
     lambda1, lambda2, b = p
@@ -76,7 +76,7 @@ def hessian(w, p):  # type: ignore[no-untyped-def]
     return (q, c1, c2), (c1, lambda1 * a2, 0 * a2), (c2, 0 * a2, lambda2 * a2)
 
 
-def third(w, u, p):  # type: ignore[no-untyped-def]
+def third(w: Vec, u: Vec, p: Vec) -> Vec:
     """∇(uᵀHu) for a fixed direction u (Prop 1.1; ∇S where u is the unit top eigenvector)."""
     alpha, beta1, beta2 = w
     lambda1, lambda2, _ = p
@@ -88,21 +88,21 @@ def third(w, u, p):  # type: ignore[no-untyped-def]
     )
 
 
-def sharpness(w, d, p):  # type: ignore[no-untyped-def]
+def sharpness(w: Vec, d: Vec, p: Vec) -> float:
     """λmax of D·H·D, D = diag(d): the sharpness for d = (1, 1, 1), the preconditioned one for P^(−1/2)."""
     (q, c1, c2), (_, m1, _), (_, _, m2) = hessian(w, p)
     d0, d1, d2 = d
     return arrowhead3_top(q * d0 * d0, c1 * d0 * d1, m1 * d1 * d1, c2 * d0 * d2, m2 * d2 * d2)
 
 
-def below(w, d, tau, p):  # type: ignore[no-untyped-def]
+def below(w: Vec, d: Vec, tau: Num, p: Vec) -> bool:
     """Whether λmax(D·H·D) < tau, by the signs of leading minors (no eigenvalue is computed)."""
     (q, c1, c2), (_, m1, _), (_, _, m2) = hessian(w, p)
     d0, d1, d2 = d
     return arrowhead3_below(q * d0 * d0, c1 * d0 * d1, m1 * d1 * d1, c2 * d0 * d2, m2 * d2 * d2, tau)
 
 
-def sharpness_bound(w, p):  # type: ignore[no-untyped-def]
+def sharpness_bound(w: Vec, p: Vec) -> Num:
     """Upper bound of the sharpness that needs no square root: λ1(α²+4β1²) + λ2(max(α²,β2²) + |1+2r|)."""
     alpha, beta1, beta2 = w
     lambda1, lambda2, b = p
@@ -110,13 +110,13 @@ def sharpness_bound(w, p):  # type: ignore[no-untyped-def]
     return lambda1 * (a2 + 4 * beta1**2) + lambda2 * (maximum(a2, beta2**2) + abs(2 * alpha * beta2 - b))
 
 
-def conserved(w, p):  # type: ignore[no-untyped-def]
+def conserved(w: Vec, p: Vec) -> Num:
     """c = α² − β1² − β2², conserved by gradient flow (Prop 7.1)."""
     alpha, beta1, beta2 = w
     return alpha**2 - beta1**2 - beta2**2
 
 
-def gfs_alpha2(w, p):  # type: ignore[no-untyped-def]
+def gfs_alpha2(w: Vec, p: Vec) -> Num:
     """α∞² of the gradient flow from w: (c + √(c² + 4b²))/2, without cancellation for c < 0 (Prop 7.1)."""
     _, _, b = p
     c = conserved(w, p)
@@ -124,7 +124,7 @@ def gfs_alpha2(w, p):  # type: ignore[no-untyped-def]
     return where(c < 0, 2 * b * b / (root - c), (c + root) / 2)
 
 
-def gfs_sharpness(w, p):  # type: ignore[no-untyped-def]
+def gfs_sharpness(w: Vec, p: Vec) -> Num:
     """Sharpness of the gradient-flow solution: max(λ1 A, λ2 (A + b²/A)), A = α∞² (Prop 7.1)."""
     lambda1, lambda2, b = p
     a = gfs_alpha2(w, p)
