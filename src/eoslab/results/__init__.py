@@ -1,0 +1,1 @@
+"""Running, labelling and keeping: trajectories as xarray data sets."""
