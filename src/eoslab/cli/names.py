@@ -1,0 +1,35 @@
+"""Names for completion, help and did-you-mean, read from the files: a Tab must not import NumPy."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+__all__ = ["figures", "models", "optimizers", "runs"]
+
+HERE = Path(__file__).resolve().parent.parent
+NAME = re.compile(r"^    name: ClassVar\[str\] = \"([^\"]+)\"", re.MULTILINE)
+
+
+@cache
+def _declared(package: str) -> list[str]:
+    found: list[str] = []
+    for path in sorted((HERE / package).glob("*.py")):
+        found += NAME.findall(path.read_text(encoding="utf-8"))
+    return found
+
+
+def models() -> list[str]:
+    """Names of the models."""
+    return _declared("models")
+
+
+def optimizers() -> list[str]:
+    """Names of the optimizers."""
+    return _declared("optimizers")
+
+
+def starting(names: list[str], text: str) -> list[str]:
+    """Those that begin with ``text``."""
+    return [name for name in names if name.startswith(text)]
