@@ -11,6 +11,7 @@ import numpy as np
 
 from eoslab import __version__
 from eoslab.core.vocabulary import PHASES
+from eoslab.results.store import FORMAT
 from eoslab.theory import classifier
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 
     from eoslab.results.trajectory import Recording
 
-__all__ = ["FORMAT", "dataset", "log10_abs"]
+__all__ = ["dataset", "log10_abs"]
 
-#: Version of the layout on disk; a reader refuses what is newer.
-FORMAT = 1
 UNITS = {
     "loss": "½E(y − f)²",
     "loss_osc": "½E(y − f)²",
