@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-__all__ = ["figures", "models", "optimizers", "runs"]
+__all__ = ["figures", "models", "optimizers", "runs", "starting"]
 
 HERE = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"^    name: ClassVar\[str\] = \"([^\"]+)\"", re.MULTILINE)
@@ -28,6 +28,21 @@ def models() -> list[str]:
 def optimizers() -> list[str]:
     """Names of the optimizers."""
     return _declared("optimizers")
+
+
+def figures() -> list[str]:
+    """Names of the figures; the catalogue is known without matplotlib."""
+    from eoslab.plots import FIGURES
+
+    return list(FIGURES)
+
+
+def runs(incomplete: str = "") -> list[str]:
+    """Ids of the stored runs that begin so."""
+    from eoslab.cli.settings import store_root
+    from eoslab.results.store import Store
+
+    return starting([run.id for run in Store(store_root(None)).list()], incomplete)
 
 
 def starting(names: list[str], text: str) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from eoslab.cli import names, output, parse, settings
-from eoslab.cli.problem import Interrupted
 from eoslab.core.errors import InvalidArgument
 
 __all__ = ["Finish", "execute", "register", "report_text"]
@@ -121,7 +120,7 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
 
     began = time.perf_counter()
     plan = make(options, sources)
-    at = _at(options["at"], plan.steps)
+    at = _at(options["at"], plan.steps, plan.record_every)
     if options["dry_run"]:
         _print_plan(plan.describe(), options["as_json"])
         return
@@ -158,7 +157,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
                 "resume", options["resume"], "an interrupted run, or --steps N to add to a finished one",
                 f"eoslab run --resume {options['resume']} --steps {done}",
             )  # fmt: skip
-    at = _at(options["at"], done + more)
+    at = _at(options["at"], done + more, int(ds.attrs.get("record_every", 1)))
     if options["dry_run"]:
         plan = {"run": str(path), "steps_made": done, "steps_to_make": more}
         _print_plan(plan, options["as_json"])
@@ -233,6 +232,10 @@ def _print(options: dict[str, Any], ds: Any, stored: Any, took: float, at: list[
 
     last = int(ds["step"][-1])
     facts = summary(ds, at=[step for step in at if step <= last])
+    if str(ds["outcome"].values) == "diverged":
+        # after divergence there are no numbers: the last row, all null, stands for every later step
+        rows = facts.setdefault("rows", []) if at else []
+        rows += [{**facts["final"], "step": step} for step in at if step > last]
     if options["as_json"]:
         output.emit({"run": str(stored.path), "id": stored.id, "seconds": took, **facts})
         return
@@ -375,16 +378,14 @@ def _short(value: Any) -> str:
     return output.number(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
-def _at(text: str | None, steps: int) -> list[int]:
+def _at(text: str | None, steps: int, every: int = 1) -> list[int]:
+    """The steps whose rows are wanted; refused before the run rather than after it."""
     if not text:
         return []
     at = [parse.steps("at", part.strip()) for part in text.split(",")]
     for step in at:
         if step > steps:
             raise InvalidArgument("at", step, f"steps of the run, 0 to {steps}")
+        if step % every and step != steps:
+            raise InvalidArgument("at", step, f"a stored step: a multiple of {every} (--record-every), or {steps}")
     return at
-
-
-def interrupted() -> Interrupted:
-    """The error for a run that was aborted before anything was kept."""
-    return Interrupted("aborted: the run at hand was not saved", "runs that were stored before are untouched")
