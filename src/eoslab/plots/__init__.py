@@ -45,7 +45,9 @@ class Figure:
 
 
 _CATALOGUE = (
-    Figure("loss-sharpness", "Loss and sharpness", "loss over sharpness with 2/η, the phases and the first crossing"),
+    Figure(
+        "loss-sharpness", "Loss and sharpness", "loss over sharpness with 2/η, the phases and the first crossing"
+    ),
     Figure("loss-split", "Two parts of the loss", "oscillatory and convergent part of the loss"),
     Figure("gfs", "GFS sharpness", "sharpness and the sharpness that gradient flow would end at"),
 )
@@ -67,7 +69,9 @@ def draw(name: str, datasets: xr.Dataset | Iterable[xr.Dataset], *, ax: Any = No
     figure = FIGURES[name]
     runs = _listed(datasets)
     if not figure.min_runs <= len(runs) <= figure.max_runs:
-        few = f"{figure.min_runs}" if figure.min_runs == figure.max_runs else f"{figure.min_runs}–{figure.max_runs}"
+        few = (
+            f"{figure.min_runs}" if figure.min_runs == figure.max_runs else f"{figure.min_runs}–{figure.max_runs}"
+        )
         raise InvalidArgument("runs", f"{len(runs)} runs", f"{few} for the figure {name!r}")
     axes = figure.function(*runs, ax=ax, **options)
     first = axes[0] if isinstance(axes, Sequence) else axes

@@ -226,7 +226,10 @@ def y_sharpness(ax: Axes, runs: Sequence[Run], extra: Sequence[Any] = ()) -> flo
     low = min([*bottoms, *marks], default=0.0)
     # near the edge the interesting range is a few per cent: only a wide range starts at zero
     room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-    ax.set_ylim(max(0.0, low - room) if low > 0.25 * high else min(0.0, low - (room if low < 0 else 0)), high if cut else high + room)
+    ax.set_ylim(
+        max(0.0, low - room) if low > 0.25 * high else min(0.0, low - (room if low < 0 else 0)),
+        high if cut else high + room,
+    )
     ax.yaxis.set_major_locator(MaxNLocator(5))
     return 2.0 * high
 

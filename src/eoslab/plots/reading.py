@@ -160,7 +160,9 @@ class Run:
     def events(self) -> list[Event]:
         if "event_kind" not in self.ds or self.ds["event_kind"].size == 0:
             return []
-        rows = zip(words(self.ds["event_kind"]), self.ds["event_step"].values, self.ds["event_value"].values, strict=True)
+        rows = zip(
+            words(self.ds["event_kind"]), self.ds["event_step"].values, self.ds["event_value"].values, strict=True
+        )
         return [Event(kind, int(step), float(value)) for kind, step, value in rows]
 
     def event(self, kind: str) -> Event | None:

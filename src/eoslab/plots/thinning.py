@@ -33,7 +33,9 @@ def extremes(x: Any, y: Any, bins: int, log: bool = False) -> Indices:
     if log:
         position = np.maximum(position, np.log(x[x > 0][0]) if (x > 0).any() else 0.0)
     span = position[-1] - position[0]
-    column = np.minimum(((position - position[0]) / span * bins).astype(np.int64), bins - 1) if span else 0 * position
+    column = (
+        np.minimum(((position - position[0]) / span * bins).astype(np.int64), bins - 1) if span else 0 * position
+    )
     keep = [np.array([0, n - 1])]
     for chosen in (np.flatnonzero(np.isfinite(y)), np.flatnonzero(~np.isfinite(y))):
         if len(chosen):
