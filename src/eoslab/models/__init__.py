@@ -6,11 +6,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eoslab.models.berthier import Berthier
     from eoslab.models.minimalist import Minimalist
+    from eoslab.models.product_root import ProductRoot
+    from eoslab.models.product_square import ProductSquare
+    from eoslab.models.quadratic import Quadratic
+    from eoslab.models.scalar_product import ScalarProduct
+    from eoslab.models.uv import UV
 
-__all__ = ["Minimalist"]
+__all__ = ["UV", "Berthier", "Minimalist", "ProductRoot", "ProductSquare", "Quadratic", "ScalarProduct"]
 
-_HOME = {"Minimalist": "minimalist"}
+_HOME = {
+    "Berthier": "berthier",
+    "Minimalist": "minimalist",
+    "ProductRoot": "product_root",
+    "ProductSquare": "product_square",
+    "Quadratic": "quadratic",
+    "ScalarProduct": "scalar_product",
+    "UV": "uv",
+}
 
 
 def __getattr__(name: str) -> Any:
