@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from eoslab.cli import output, settings
-from eoslab.cli.problem import Interrupted, show, usage
+from eoslab.cli.problem import Finish, Interrupted, show, usage
 from eoslab.core.errors import EoslabError, StoreError, UnknownName
 
 __all__ = ["app", "call", "group"]
@@ -84,7 +84,10 @@ def call(argv: Sequence[str]) -> int:
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        code = _call(argv)
+        try:
+            code = _call(argv)
+        except Finish as e:
+            code = e.code
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -97,7 +100,9 @@ def call(argv: Sequence[str]) -> int:
     except EoslabError as e:
         return show(e, argv, as_json)
     except (KeyboardInterrupt, typer.Abort):
-        return show(Interrupted("interrupted, nothing was saved", "start again with the same command"), argv, as_json)
+        return show(
+            Interrupted("interrupted, nothing was saved", "start again with the same command"), argv, as_json
+        )
     except MemoryError:
         return show(StoreError("out of memory", "keep fewer steps with --record-every"), argv, as_json)
     except OSError as e:
@@ -114,4 +119,7 @@ def _call(argv: list[str]) -> int:
     options = {name: [p.name for p in cmd.params] for name, cmd in tree.commands.items()}
     defaults = {} if set(argv) & {"--help", "-h"} else settings.read(options)
     result = tree.main(args=argv, prog_name="eoslab", standalone_mode=False, default_map=defaults)
+    if result == 130:
+        # the parser turns Ctrl-C into this number; our own commands end with Finish
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0

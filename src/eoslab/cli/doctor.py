@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from eoslab.cli import memory, output, settings
+from eoslab.cli.problem import Finish
 from eoslab.cli.runs import Json
 
 __all__ = ["CHECKS", "register"]
@@ -33,8 +33,6 @@ def register(app: typer.Typer) -> None:
 
     @app.command(help="Check the installation; exit 1 when something needed does not work.")
     def doctor(as_json: Json = False) -> None:
-        from eoslab.cli.run import Finish
-
         results = []
         for name, check in CHECKS.items():
             ok, text = _result(check)
@@ -158,5 +156,3 @@ CHECKS: dict[str, Callable[[], str]] = {
     "machine": _machine,
     "settings": _settings,
 }
-
-

@@ -74,7 +74,9 @@ def register(app: typer.Typer) -> None:
 
     @app.command(help="Explain an error code.")
     def explain(
-        code: Annotated[str, typer.Argument(metavar="CODE", autocompletion=_codes, help="As in error[E102].")] = "",
+        code: Annotated[
+            str, typer.Argument(metavar="CODE", autocompletion=_codes, help="As in error[E102].")
+        ] = "",
     ) -> None:
         if not code:
             for key, (title, _) in TEXTS.items():

@@ -43,7 +43,12 @@ def models() -> list[dict[str, Any]]:
     from eoslab.core.catalog import plugins
 
     return [
-        {"name": name, "what": _first_line(cls), "parameters": _fields(cls), "reference": getattr(cls, "reference", "")}
+        {
+            "name": name,
+            "what": _first_line(cls),
+            "parameters": _fields(cls),
+            "reference": getattr(cls, "reference", ""),
+        }
         for name, cls in plugins("eoslab.models").items()
     ]
 

@@ -161,7 +161,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[in
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     to_right = set(right)
     text = [
-        "  ".join(c.rjust(w) if i in to_right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            c.rjust(w) if i in to_right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in cells
     ]
     text = [t.rstrip() for t in text]

@@ -48,7 +48,9 @@ class Plan:
     def seconds(self) -> float:
         """A rough estimate of the time, without the first compilation of a kernel."""
         stored, decimated, each = STEP_SECONDS
-        return self.steps * ((stored if self.record_every == 1 else decimated) + each * (len(self.model.params) - 3))
+        return self.steps * (
+            (stored if self.record_every == 1 else decimated) + each * (len(self.model.params) - 3)
+        )
 
     def check_memory(self) -> None:
         """Refuse what cannot fit."""

@@ -1,9 +1,9 @@
 """Errors on the screen in three parts: what, where, what to do.
 
-    error[E102]: unknown optimizer 'adma'
-      --optimizer adma
-                  ^^^^ known: adam, ema, gd, heavy-ball, nesterov, rmsprop
-    help: did you mean 'adam'?   (eoslab explain E102)
+error[E102]: unknown optimizer 'adma'
+  --optimizer adma
+              ^^^^ known: adam, ema, gd, heavy-ball, nesterov, rmsprop
+help: did you mean 'adam'?   (eoslab explain E102)
 """
 
 from __future__ import annotations
@@ -19,10 +19,18 @@ from eoslab.cli import output
 from eoslab.cli.settings import FILE, env_name
 from eoslab.core.errors import EoslabError, InvalidArgument, UnknownName, suggest
 
-__all__ = ["Interrupted", "WrongUsage", "show", "usage"]
+__all__ = ["Finish", "Interrupted", "WrongUsage", "show", "usage"]
 
 #: Names that the library gives to what the command line calls otherwise.
 OPTION_OF = {"w0": "init", "beta_min": "floor", "n_steps": "steps"}
+
+
+class Finish(Exception):
+    """The command is over, with this exit code; everything has been said."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class WrongUsage(EoslabError):
@@ -165,7 +173,10 @@ def usage(error: Any) -> EoslabError:
         known = _options(context)
         near = suggest(option, known)
         return WrongUsage(
-            f"unknown option {option!r}", option, f"known: {', '.join(known)}", f"did you mean '{near}'?" if near else ""
+            f"unknown option {option!r}",
+            option,
+            f"known: {', '.join(known)}",
+            f"did you mean '{near}'?" if near else "",
         )
     if option:
         return WrongUsage(f"option {option!r} needs a value", option, "", "")

@@ -62,7 +62,9 @@ class Progress:
             self.bar.start()
             self.task = self.bar.add_task(self.label, total=total, rate="")
         rate = done / max(time.monotonic() - self.began, 1e-9)
-        self.bar.update(self.task, completed=done, rate=f"{rate / 1e6:.1f} M steps/s" if rate > 1e5 else f"{rate:.0f}/s")
+        self.bar.update(
+            self.task, completed=done, rate=f"{rate / 1e6:.1f} M steps/s" if rate > 1e5 else f"{rate:.0f}/s"
+        )
 
 
 class Stop:

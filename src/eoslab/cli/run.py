@@ -9,16 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from eoslab.cli import names, output, parse, settings
+from eoslab.cli.problem import Finish
 from eoslab.core.errors import InvalidArgument
 
-__all__ = ["Finish", "execute", "register", "report_text"]
-
-
-class Finish(Exception):
-    """The command is over, with this exit code; everything has been said."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
+__all__ = ["execute", "register", "report_text"]
 
 
 def option(name: str, metavar: str, help: str, *extra: str, **more: Any) -> Any:
@@ -34,23 +28,35 @@ def register(app: typer.Typer) -> None:
     @app.command(help=HELP, epilog=EXAMPLES)
     def run(
         ctx: typer.Context,
-        model: Annotated[str, option("model", "NAME", "Model (eoslab list models).", autocompletion=_models)]
-        = "minimalist",
+        model: Annotated[
+            str, option("model", "NAME", "Model (eoslab list models).", autocompletion=_models)
+        ] = "minimalist",
         lambda1: Annotated[str, option("lambda1", "X", "Variance of the irrelevant input.")] = "1",
         lambda2: Annotated[str, option("lambda2", "X", "Variance of the relevant input.")] = "0.004",
         b: Annotated[str, option("b", "X", "Teacher coefficient, y = b·x2.")] = "1",
-        param: Annotated[list[str] | None, option("param", "KEY=VALUE", "A parameter of another model; repeatable.")]
-        = None,
+        param: Annotated[
+            list[str] | None, option("param", "KEY=VALUE", "A parameter of another model; repeatable.")
+        ] = None,
         lr: Annotated[str, option("lr", "X", "Learning rate η, also as a fraction: 2/150.")] = "2.4",
         init: Annotated[
             str | None,
-            option("init", "X,X,…", "Start, one number per parameter  [default: 0.3,0.001,0.1]; with --data "
-                   "alpha0[,SD]  [default: 0.3,0.02].", show_default=False),
+            option(
+                "init",
+                "X,X,…",
+                "Start, one number per parameter  [default: 0.3,0.001,0.1]; with --data "
+                "alpha0[,SD]  [default: 0.3,0.02].",
+                show_default=False,
+            ),
         ] = None,
         steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, updates to add.")] = "3000",
         optimizer: Annotated[
-            str, option("optimizer", "NAME", "gd, gd-floor, gd-cap, heavy-ball, nesterov, ema, rmsprop, adam.",
-                        autocompletion=_optimizers)
+            str,
+            option(
+                "optimizer",
+                "NAME",
+                "gd, gd-floor, gd-cap, heavy-ball, nesterov, ema, rmsprop, adam.",
+                autocompletion=_optimizers,
+            ),
         ] = "gd",
         beta: Annotated[str | None, option("beta", "X", "Momentum of heavy-ball, nesterov, ema.")] = None,
         beta1: Annotated[str | None, option("beta1", "X", "First decay of adam.")] = None,
@@ -60,8 +66,9 @@ def register(app: typer.Typer) -> None:
         data: Annotated[
             str | None, option("data", "digits|FILE", "Run on data: its exact d-input model (CSV, NPY, Parquet).")
         ] = None,
-        target: Annotated[str | None, option("target", "NAME", "Column to predict; for digits parity or digit.")]
-        = None,
+        target: Annotated[
+            str | None, option("target", "NAME", "Column to predict; for digits parity or digit.")
+        ] = None,
         scale: Annotated[str, option("scale", "NAME", "Scaling of the inputs: none, standard or max.")] = "none",
         batch: Annotated[str | None, option("batch", "N", "Mini-batches of this size, with --data.")] = None,
         seed: Annotated[str, option("seed", "N", "Seed of the start and the batches.")] = "0",
@@ -70,10 +77,12 @@ def register(app: typer.Typer) -> None:
         ] = "1",
         at: Annotated[str | None, option("at", "N,N,…", "Also print the rows of these steps.")] = None,
         out: Annotated[
-            str | None, typer.Option("--out", "--store", metavar="DIR", help="Folder of the store  [default: ./runs].")
+            str | None,
+            typer.Option("--out", "--store", metavar="DIR", help="Folder of the store  [default: ./runs]."),
         ] = None,
         resume: Annotated[
-            str | None, typer.Option("--resume", metavar="RUN", help="Continue a stored run.", autocompletion=names.runs)
+            str | None,
+            typer.Option("--resume", metavar="RUN", help="Continue a stored run.", autocompletion=names.runs),
         ] = None,
         fail_on_divergence: Annotated[
             bool, typer.Option("--fail-on-divergence", help="Exit with 3 when the run diverges.")
@@ -147,7 +156,9 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     ds = open_run(path)
     done = int(ds["steps"])
     if str(ds["outcome"].values) == "diverged":
-        raise InvalidArgument("resume", options["resume"], "a run that has not diverged", "there is nothing to go on from")
+        raise InvalidArgument(
+            "resume", options["resume"], "a run that has not diverged", "there is nothing to go on from"
+        )
     if sources["steps"] == "flag":
         more = parse.steps("steps", options["steps"], 1)
     else:
@@ -179,7 +190,13 @@ def execute(plan: Any, *, quiet: bool = False, label: str = "running") -> Any:
     with Stop() as stop, Progress(label, quiet) as progress:
         began = time.perf_counter()
         ds = eoslab.trajectory(
-            plan.model, plan.rule, plan.w0, steps=plan.steps, record_every=plan.record_every, stop=stop, progress=progress
+            plan.model,
+            plan.rule,
+            plan.w0,
+            steps=plan.steps,
+            record_every=plan.record_every,
+            stop=stop,
+            progress=progress,
         )
         return ds, time.perf_counter() - began, stop.exit_code if stop() else 0
 
@@ -227,7 +244,9 @@ def _finish(
 # -- what is printed ------------------------------------------------------------------------------------
 
 
-def _print(options: dict[str, Any], ds: Any, stored: Any, took: float, at: list[int], began: float, plan: Any) -> None:
+def _print(
+    options: dict[str, Any], ds: Any, stored: Any, took: float, at: list[int], began: float, plan: Any
+) -> None:
     from eoslab.results.summary import summary
 
     last = int(ds["step"][-1])
@@ -251,8 +270,13 @@ def _print(options: dict[str, Any], ds: Any, stored: Any, took: float, at: list[
     made = f"{output.number(facts['steps'])} steps in {output.seconds(took)}"
     output.line(f"saved {output.green(stored.id)}  {stored.path}      {output.dim(made)}")
     if not options["quiet"]:
-        output.note(output.paint(f"next: eoslab report {stored.id} -o report.html   ·   eoslab runs show {stored.id}", "2",
-                                 _stderr()))
+        output.note(
+            output.paint(
+                f"next: eoslab report {stored.id} -o report.html   ·   eoslab runs show {stored.id}",
+                "2",
+                _stderr(),
+            )
+        )
 
 
 def _stderr() -> Any:
@@ -307,8 +331,10 @@ def underflow_text(facts: dict[str, Any]) -> list[str]:
     began = low[0]["step"]
     returned = [e for e in low if e["kind"] == "beta1-return"]
     if returned:
-        return [f"|β1| was below the float64 range from step {began} (least 1e{returned[-1]['value']:.0f}), "
-                f"back at step {returned[-1]['step']}"]
+        return [
+            f"|β1| was below the float64 range from step {began} (least 1e{returned[-1]['value']:.0f}), "
+            f"back at step {returned[-1]['step']}"
+        ]
     return [f"|β1| is below the float64 range since step {began}"]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from eoslab.cli import names, output, settings
+from eoslab.cli.problem import Finish
 from eoslab.core.errors import EoslabError, UnknownName
 
 __all__ = ["Json", "Quiet", "Run", "Runs", "StoreDir", "opened", "register"]
@@ -111,7 +112,8 @@ def register(app: typer.Typer) -> None:
         run: Run,
         file: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="File to write.")],
         format: Annotated[
-            str | None, typer.Option("--format", metavar="NAME", help="csv, npz or netcdf  [default: by the suffix].")
+            str | None,
+            typer.Option("--format", metavar="NAME", help="csv, npz or netcdf  [default: by the suffix]."),
         ] = None,
         store: StoreDir = None,
         as_json: Json = False,
@@ -145,8 +147,6 @@ def register(app: typer.Typer) -> None:
         store: StoreDir = None,
         as_json: Json = False,
     ) -> None:
-        from eoslab.cli.run import Finish
-
         found = open_store(store)
         refs: list[Any] = list(run) if run else [info.path for info in found.list()]
         report = []

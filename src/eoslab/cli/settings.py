@@ -79,7 +79,9 @@ def sources(context: Any) -> dict[str, str]:
     for param in context.command.params:
         source = context.get_parameter_source(param.name)
         name = source.name if source is not None else "DEFAULT"
-        found[param.name] = f"environment {env_name(param.name)}" if name == "ENVIRONMENT" else words.get(name, "default")
+        found[param.name] = (
+            f"environment {env_name(param.name)}" if name == "ENVIRONMENT" else words.get(name, "default")
+        )
     return found
 
 

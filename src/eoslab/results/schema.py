@@ -40,7 +40,8 @@ def dataset(recording: Recording) -> xr.Dataset:
     model, rule = engine.model, engine.rule
     columns = {name: _column(recording, name) for name in ("step", "w", "loss_osc", "loss_conv", "sharpness")}
     columns |= {name: _column(recording, name) for name in ("eta", "gfs", "above")}
-    loss = columns["loss_osc"] + columns["loss_conv"] + model.loss_min
+    # the two parts are the excess over the minimum; a loss that is unbounded below has no excess, only itself
+    loss = columns["loss_osc"] + columns["loss_conv"] + (model.loss_min if np.isfinite(model.loss_min) else 0.0)
     outcome, regime = recording.verdict()
     phase = _phases(recording, columns)
     step = columns["step"]
@@ -85,7 +86,8 @@ def dataset(recording: Recording) -> xr.Dataset:
         },
     )
     for name, unit in UNITS.items():
-        ds[name].attrs["units"] = unit
+        is_loss = unit == UNITS["loss"]
+        ds[name].attrs["units"] = getattr(model, "loss_convention", unit) if is_loss else unit
     _add_exponents(ds, recording)
     if hasattr(model, "relevance"):
         _add_directions(ds, model)
@@ -105,7 +107,7 @@ def attributes(model: Any, rule: Any, outcome: str) -> dict[str, Any]:
         "model": model.name,
         "optimizer": rule.name,
         "parameters": json.dumps({"model": _plain(model.settings), "optimizer": _plain(rule.settings)}),
-        "loss_convention": "exact risk ½E(y − f)²",
+        "loss_convention": getattr(model, "loss_convention", "exact risk ½E(y − f)²"),
         "dtype": "float64",
         "versions": json.dumps(
             {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
