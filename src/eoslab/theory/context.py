@@ -192,12 +192,12 @@ class Context:
     @cached_property
     def alpha(self) -> Array:
         """|α| in units of √|b|."""
-        return np.abs(self._states[0][:, 0]) / np.sqrt(abs(self.b))
+        return np.asarray(np.abs(self._states[0][:, 0]) / np.sqrt(abs(self.b)))
 
     @cached_property
     def beta1(self) -> Array:
         """|β1| in units of √|b| (0 where it underflows)."""
-        return np.abs(self._states[0][:, 1]) / np.sqrt(abs(self.b))
+        return np.asarray(np.abs(self._states[0][:, 1]) / np.sqrt(abs(self.b)))
 
     @cached_property
     def beta2(self) -> Array:
