@@ -68,10 +68,7 @@ def _eoslab() -> str:
 
 
 def _python() -> str:
-    text = f"{platform.python_version()} in {sys.prefix}, {platform.platform()}"
-    if sys.version_info < (3, 11):
-        raise Failed(f"{text}; 3.11 or newer is needed")
-    return text
+    return f"{platform.python_version()} in {sys.prefix}, {platform.platform()}"
 
 
 def _packages() -> str:

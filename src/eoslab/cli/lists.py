@@ -47,7 +47,7 @@ def models() -> list[dict[str, Any]]:
             "name": name,
             "what": _first_line(cls),
             "parameters": _fields(cls),
-            "reference": getattr(cls, "reference", ""),
+            "reference": _reference(cls),
         }
         for name, cls in plugins("eoslab.models").items()
     ]
@@ -65,7 +65,7 @@ def optimizers() -> list[dict[str, Any]]:
             threshold = None
         rows.append(
             {"name": name, "what": _first_line(cls), "settings": _fields(cls), "threshold of η·S": threshold,
-             "reference": getattr(cls, "reference", "")}
+             "reference": _reference(cls)}
         )  # fmt: skip
     return rows
 
@@ -99,6 +99,10 @@ KINDS = {"models": models, "optimizers": optimizers, "probes": probes, "figures"
 
 def _count(least: int, most: int) -> str:
     return str(least) if least == most else f"{least}–{most}"
+
+
+def _reference(cls: Any) -> str:
+    return str(getattr(cls, "reference", ""))
 
 
 def _first_line(item: Any) -> str:

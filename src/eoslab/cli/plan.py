@@ -11,8 +11,31 @@ from eoslab.cli import memory, output, parse
 from eoslab.core import catalog
 from eoslab.core.errors import InvalidArgument, UnknownName
 
-__all__ = ["Plan", "make"]
+__all__ = ["DEFAULTS", "Plan", "make"]
 
+#: ``eoslab run`` without options: a run that sharpens, crosses the edge, bursts and settles.
+DEFAULTS: dict[str, Any] = {
+    "model": "minimalist",
+    "lambda1": "1",
+    "lambda2": "0.004",
+    "b": "1",
+    "param": [],
+    "lr": "2.4",
+    "init": None,
+    "steps": "3000",
+    "optimizer": "gd",
+    "beta": None,
+    "beta1": None,
+    "beta2": None,
+    "eps": None,
+    "floor": None,
+    "data": None,
+    "target": None,
+    "scale": "none",
+    "batch": None,
+    "seed": "0",
+    "record_every": "1",
+}
 #: Options that set a parameter of a model or a setting of an optimizer, where it has one of that name.
 MODEL_OPTIONS = ("lambda1", "lambda2", "b")
 RULE_OPTIONS = {"beta": "beta", "beta1": "beta1", "beta2": "beta2", "eps": "eps", "floor": "beta_min"}
@@ -59,8 +82,8 @@ class Plan:
             every = max(2, -(-4 * self.steps * int(self.bytes / self.rows + 1) // int(0.2 * there + 1)))
             raise InvalidArgument(
                 "steps", self.steps,
-                f"fewer, or rarer: {output.size(self.bytes)} of memory for {output.number(self.rows)} stored steps, "
-                f"{output.size(there)} available",
+                f"what fits in memory: {output.number(self.rows)} stored steps need {output.size(self.bytes)}, "
+                f"{output.size(there)} are available",
                 f"store fewer of them: --record-every {_round_up(every)} keeps all events and peaks",
             )  # fmt: skip
 

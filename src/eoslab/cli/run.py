@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from eoslab.cli import names, output, parse, settings
+from eoslab.cli.plan import DEFAULTS, make
 from eoslab.cli.problem import Finish
 from eoslab.core.errors import InvalidArgument
 
@@ -30,14 +31,14 @@ def register(app: typer.Typer) -> None:
         ctx: typer.Context,
         model: Annotated[
             str, option("model", "NAME", "Model (eoslab list models).", autocompletion=_models)
-        ] = "minimalist",
-        lambda1: Annotated[str, option("lambda1", "X", "Variance of the irrelevant input.")] = "1",
-        lambda2: Annotated[str, option("lambda2", "X", "Variance of the relevant input.")] = "0.004",
-        b: Annotated[str, option("b", "X", "Teacher coefficient, y = b·x2.")] = "1",
+        ] = DEFAULTS["model"],
+        lambda1: Annotated[str, option("lambda1", "X", "Variance of the irrelevant input.")] = DEFAULTS["lambda1"],
+        lambda2: Annotated[str, option("lambda2", "X", "Variance of the relevant input.")] = DEFAULTS["lambda2"],
+        b: Annotated[str, option("b", "X", "Teacher coefficient, y = b·x2.")] = DEFAULTS["b"],
         param: Annotated[
             list[str] | None, option("param", "KEY=VALUE", "A parameter of another model; repeatable.")
         ] = None,
-        lr: Annotated[str, option("lr", "X", "Learning rate η, also as a fraction: 2/150.")] = "2.4",
+        lr: Annotated[str, option("lr", "X", "Learning rate η, also as a fraction: 2/150.")] = DEFAULTS["lr"],
         init: Annotated[
             str | None,
             option(
@@ -48,7 +49,7 @@ def register(app: typer.Typer) -> None:
                 show_default=False,
             ),
         ] = None,
-        steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, updates to add.")] = "3000",
+        steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, updates to add.")] = DEFAULTS["steps"],
         optimizer: Annotated[
             str,
             option(
@@ -57,7 +58,7 @@ def register(app: typer.Typer) -> None:
                 "gd, gd-floor, gd-cap, heavy-ball, nesterov, ema, rmsprop, adam.",
                 autocompletion=_optimizers,
             ),
-        ] = "gd",
+        ] = DEFAULTS["optimizer"],
         beta: Annotated[str | None, option("beta", "X", "Momentum of heavy-ball, nesterov, ema.")] = None,
         beta1: Annotated[str | None, option("beta1", "X", "First decay of adam.")] = None,
         beta2: Annotated[str | None, option("beta2", "X", "Second decay of adam and rmsprop.")] = None,
@@ -69,12 +70,12 @@ def register(app: typer.Typer) -> None:
         target: Annotated[
             str | None, option("target", "NAME", "Column to predict; for digits parity or digit.")
         ] = None,
-        scale: Annotated[str, option("scale", "NAME", "Scaling of the inputs: none, standard or max.")] = "none",
+        scale: Annotated[str, option("scale", "NAME", "Scaling of the inputs: none, standard or max.")] = DEFAULTS["scale"],
         batch: Annotated[str | None, option("batch", "N", "Mini-batches of this size, with --data.")] = None,
-        seed: Annotated[str, option("seed", "N", "Seed of the start and the batches.")] = "0",
+        seed: Annotated[str, option("seed", "N", "Seed of the start and the batches.")] = DEFAULTS["seed"],
         record_every: Annotated[
             str, option("record-every", "K", "Store every K-th step; peaks and events are kept in any case.")
-        ] = "1",
+        ] = DEFAULTS["record_every"],
         at: Annotated[str | None, option("at", "N,N,…", "Also print the rows of these steps.")] = None,
         out: Annotated[
             str | None,
@@ -125,8 +126,6 @@ def _optimizers(incomplete: str) -> list[str]:
 
 
 def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
-    from eoslab.cli.plan import make
-
     began = time.perf_counter()
     plan = make(options, sources)
     at = _at(options["at"], plan.steps, plan.record_every)
