@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eoslab.core.errors import DamagedRun, EoslabError, InvalidArgument, RunNotFound, StoreError, suggest
+from eoslab.core.errors import DamagedRun, EoslabError, RunNotFound, StoreError, suggest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -165,15 +165,17 @@ class Store:
     def update(self, path: Path, ds: xr.Dataset) -> StoredRun:
         """Replace a stored run by its continuation; until the new one is complete the old one stays."""
         path = Path(path)
-        home = Store(path.parent)
-        with home._written(ds) as temporary:
+        asides: list[Path] = []
+        with Store(path.parent)._written(ds) as temporary:
             while not _renamed(temporary, path):
+                if len(asides) == 100:
+                    raise StoreError(f"{path} could not be replaced", "Another process keeps writing it; try again")
                 # A folder cannot be renamed over another, so the old one steps aside. If we are killed
                 # between the two renames, the next look into the store puts it back.
-                aside = path.parent / f"{ASIDE}{path.name}"
+                asides.append(path.parent / f"{ASIDE}{path.name}-{secrets.token_hex(4)}")
+                _renamed(path, asides[-1])
+            for aside in asides:
                 shutil.rmtree(aside, ignore_errors=True)
-                _renamed(path, aside)
-            shutil.rmtree(path.parent / f"{ASIDE}{path.name}", ignore_errors=True)
         return StoredRun(_id(path), path)
 
     @contextmanager
@@ -191,18 +193,27 @@ class Store:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def _sweep_up(self) -> None:
-        """Remove what writers that were killed long ago have left."""
+        """Put back or remove what killed writers have left."""
         for name in os.listdir(self.root):
-            if name.startswith((TEMPORARY, TRASH)):
-                left = self.root / name
+            left = self.root / name
+            if name.startswith(ASIDE):
+                if not self._put_back(name):
+                    shutil.rmtree(left, ignore_errors=True)
+            elif name.startswith((TEMPORARY, TRASH)):
                 try:
                     if time.time() - left.stat().st_mtime > STALE:
                         shutil.rmtree(left, ignore_errors=True)
                 except FileNotFoundError:
                     continue
 
+    def _put_back(self, aside: str) -> str:
+        """The name of a run whose replacement was never completed, after undoing it; empty if it was."""
+        name = aside.removeprefix(ASIDE).rpartition("-")[0]
+        path = self.root / name
+        return name if not path.exists() and _renamed(self.root / aside, path) else ""
+
     def remove(self, ref: str | os.PathLike[str]) -> StoredRun:
-        """Delete a run. Refuses, by :class:`~eoslab.core.errors.DamagedRun`, a folder that is not a run of ours."""
+        """Delete a run; a folder that is no run of ours is refused (:class:`~eoslab.core.errors.DamagedRun`)."""
         path = self.find(ref)
         _attributes(path, check_format=False)
         if path.is_symlink():
@@ -288,13 +299,8 @@ class Store:
             return []
         except OSError as error:
             raise _store_error(self.root, error) from error
-        for name in names:
-            whole = name.removeprefix(ASIDE)
-            if name.startswith(ASIDE) and not (self.root / whole).exists() and _renamed(
-                self.root / name, self.root / whole
-            ):
-                names.append(whole)
-        return [self.root / name for name in sorted(set(names)) if name.endswith(SUFFIX) and name[0] != "."]
+        names += [self._put_back(name) for name in names if name.startswith(ASIDE)]
+        return [self.root / name for name in sorted(set(names)) if name.endswith(SUFFIX) and not name.startswith(".")]
 
 
 def open_run(path: str | os.PathLike[str]) -> xr.Dataset:

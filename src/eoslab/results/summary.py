@@ -81,10 +81,11 @@ def verdict_sentence(ds: xr.Dataset) -> str:
     if regime == "catapult":
         return f"Catapult: above {edge} from the start to step {end}, {settled}{stopped}"
     if regime == "edge":
-        where = f"from step {begin} to {end}" if count <= 1 else f"in {count} excursions from step {begin} to {end}"
-        return f"Edge of stability: above {edge} {where}, {settled}{stopped}"
+        times = "" if count <= 1 else f"in {count} excursions "
+        return f"Edge of stability: above {edge} {times}from step {begin} to {end}, {settled}{stopped}"
     now = "still above" if end is None else f"last above at step {end}"
-    return f"Edge of stability, not settled: above {edge} from step {begin}, {now}{_ending(outcome, steps)}{stopped}"
+    rest = f"{now}{_ending(outcome, steps)}{stopped}"
+    return f"Edge of stability, not settled: above {edge} from step {begin}, {rest}"
 
 
 # -- parts ------------------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def _position(ds: xr.Dataset, step: int) -> int:
         raise InvalidArgument("at", step, f"a step of the run, 0 to {last}")
     raise InvalidArgument(
         "at", step, f"a stored step; the nearest are {' and '.join(map(str, near))}",
-        f"every {ds.attrs.get('record_every', 1)}th step and the extremes are stored; record every step to see all",
+        f"stored are every {ds.attrs.get('record_every', 1)}th step and the extremes; record_every=1 keeps all",
     )  # fmt: skip
 
 
