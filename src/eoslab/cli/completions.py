@@ -21,7 +21,7 @@ SHELLS = {
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command(help="Print the completion script for a shell: bash, zsh or fish.")
+    @app.command(help="Print completion for bash, zsh or fish.")
     def completions(
         shell: Annotated[str, typer.Argument(metavar="SHELL", autocompletion=lambda: list(SHELLS))],
     ) -> None:

@@ -15,12 +15,14 @@ import typer
 from eoslab.cli import output
 from eoslab.cli.plan import DEFAULTS, Plan, make
 from eoslab.cli.problem import Finish
+from eoslab.cli.progress import Stop
+from eoslab.cli.run import execute, labelled, oscillation_text
 from eoslab.cli.runs import Json
 
 __all__ = ["CASES", "Case", "register"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One run of the demonstration: its name in the report and the options of ``eoslab run``."""
 
@@ -77,7 +79,9 @@ def register(app: typer.Typer) -> None:
         say(f"{output.bold('report')}  {report.resolve()}")
         say(f"        {output.size(report.stat().st_size)}, all four runs with figures; opens without a network")
         say(f"runs    eoslab runs list --store {folder / 'runs'}")
-        say(f"yours   eoslab run --lr 2.2      eoslab run --help      {output.dim(output.seconds(took) + ' in all')}")
+        say(
+            f"yours   eoslab run --lr 2.2      eoslab run --help      {output.dim(output.seconds(took) + ' in all')}"
+        )
         if open_it and _has_desktop():
             import webbrowser
 
@@ -86,15 +90,15 @@ def register(app: typer.Typer) -> None:
 
 def _run(case: Case, folder: Path, quiet: bool) -> tuple[Any, Any, Plan]:
     """Run a case and keep it; a repeated demonstration replaces its runs instead of piling them up."""
-    from eoslab.cli.run import execute, label
     from eoslab.results.store import Store
 
     plan = case.plan()
-    ds, _, signal = execute(plan, quiet=quiet, text=case.name)
-    if signal:
-        output.note("demo interrupted")
-        raise Finish(signal)
-    ds = label(ds, plan)
+    with Stop() as stop:
+        ds, _ = execute(plan, stop, quiet=quiet, text=case.name)
+        if stop():
+            output.note("the demonstration was interrupted; its finished runs are kept")
+            raise Finish(stop.exit_code)
+    ds = labelled(ds, plan)
     store = Store(folder / "runs")
     same = [run for run in store.list() if run.command == plan.command]
     if same:
@@ -165,7 +169,7 @@ def _small(ds: Any, plan: Plan) -> list[str]:
         "width one. Its loss is",
         f"   exactly the same model with {plan.model.d} directions instead of two.",
         f"   η = 1   {verdict_sentence(ds)}",
-        *[f"           {text}" for text in _oscillation(ds, plan)],
+        *[f"           {text}" for text in oscillation_text(ds)],
     ]
 
 
@@ -174,14 +178,8 @@ def _large(ds: Any, plan: Plan) -> list[str]:
 
     return [
         f"   η = 2   {verdict_sentence(ds)}",
-        *[f"           {text}" for text in _oscillation(ds, plan)],
+        *[f"           {text}" for text in oscillation_text(ds)],
     ]
-
-
-def _oscillation(ds: Any, plan: Plan) -> list[str]:
-    from eoslab.cli.run import oscillation_text
-
-    return oscillation_text(ds, plan.model)
 
 
 SECTIONS = {CYCLES: _cycles, THEORY: _theory, SMALL: _small, LARGE: _large}

@@ -31,7 +31,7 @@ class Failed(Exception):
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command(help="Check the installation; exit 1 when something needed does not work.")
+    @app.command(help="Check the installation; exit 1 if it is broken.")
     def doctor(as_json: Json = False) -> None:
         results = []
         for name, check in CHECKS.items():

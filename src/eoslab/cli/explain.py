@@ -37,8 +37,8 @@ commands.""",
         "the data cannot be used",
         """A data file could not be read as a table of finite numbers with the requested target column.
 Accepted are CSV (with a header), NPY and Parquet files, and the name `digits`. Rows with missing
-values are not dropped silently: remove or fill them. Constant columns carry no information and are
-an error with --scale standard.""",
+values are not dropped silently: remove or fill them. Constant columns carry no information:
+they are counted and left out, unless nothing else is there.""",
     ),
     "E104": (
         "wrong usage",

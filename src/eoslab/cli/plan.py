@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any
 
 from eoslab.cli import memory, output, parse
 from eoslab.core import catalog
 from eoslab.core.errors import InvalidArgument, UnknownName
 
-__all__ = ["DEFAULTS", "Plan", "make"]
+__all__ = ["DEFAULTS", "Plan", "fits", "make"]
 
 #: ``eoslab run`` without options: a run that sharpens, crosses the edge, bursts and settles.
 DEFAULTS: dict[str, Any] = {
@@ -56,6 +58,7 @@ class Plan:
     data: dict[str, Any] = field(default_factory=dict)
     command: str = ""
     sources: dict[str, str] = field(default_factory=dict)
+    typed: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -75,18 +78,6 @@ class Plan:
             (stored if self.record_every == 1 else decimated) + each * (len(self.model.params) - 3)
         )
 
-    def check_memory(self) -> None:
-        """Refuse what cannot fit."""
-        there = memory.available()
-        if there is not None and self.bytes > 0.8 * there:
-            every = max(2, -(-4 * self.steps * int(self.bytes / self.rows + 1) // int(0.2 * there + 1)))
-            raise InvalidArgument(
-                "steps", self.steps,
-                f"what fits in memory: {output.number(self.rows)} stored steps need {output.size(self.bytes)}, "
-                f"{output.size(there)} are available",
-                f"store fewer of them: --record-every {_round_up(every)} keeps all events and peaks",
-            )  # fmt: skip
-
     def describe(self) -> dict[str, Any]:
         """The plan as one record."""
         return {
@@ -105,6 +96,22 @@ class Plan:
             "seconds_estimate": self.seconds,
             "command": self.command,
         }
+
+
+def fits(steps: int, record_every: int, parameters: int) -> None:
+    """Refuse a run that memory cannot hold."""
+    rows, there = memory.rows_of(steps, record_every), memory.available()
+    bytes = memory.needed(rows, parameters)
+    if there is None or bytes <= 0.8 * there:
+        return
+    room = max(0.5 * there - memory.BASE, 1e6)
+    every = max(2, math.ceil(4 * steps * (bytes - memory.BASE) / rows / room))
+    raise InvalidArgument(
+        "steps", steps,
+        f"what fits in memory: {output.number(rows)} stored steps need {output.size(bytes)}, "
+        f"{output.size(there)} are available",
+        f"store fewer of them: --record-every {_round_up(every)} keeps all events and peaks",
+    )  # fmt: skip
 
 
 def make(options: Mapping[str, Any], sources: Mapping[str, str]) -> Plan:
@@ -133,7 +140,8 @@ def make(options: Mapping[str, Any], sources: Mapping[str, str]) -> Plan:
     if options["batch"]:
         rule = _mini_batch(options, rule, seed, words)
     used = {k: v for k, v in sources.items() if options.get(k) not in (None, "", [], False)}
-    return Plan(model, rule, w0, steps, every, seed, data, "eoslab run " + shlex.join(words), used)
+    typed = {word[2:]: text for word, text in pairwise(words) if word.startswith("--")}
+    return Plan(model, rule, w0, steps, every, seed, data, "eoslab run " + shlex.join(words), used, typed)
 
 
 def _model(options: Mapping[str, Any], given: set[str], words: list[str]) -> Any:

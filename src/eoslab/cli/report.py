@@ -16,7 +16,7 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command(help="Write a self-contained HTML report of one run, or a comparison of several.")
+    @app.command(help="Write one HTML page about one or several runs.")
     def report(
         run: Runs,
         file: Annotated[

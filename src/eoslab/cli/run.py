@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import sys
 import time
 from typing import Annotated, Any
 
 import typer
 
 from eoslab.cli import names, output, parse, settings
-from eoslab.cli.plan import DEFAULTS, make
+from eoslab.cli.plan import DEFAULTS, Plan, fits, make
 from eoslab.cli.problem import Finish
+from eoslab.cli.progress import Progress, Stop
 from eoslab.core.errors import InvalidArgument
 
-__all__ = ["execute", "register", "report_text"]
+__all__ = ["data_text", "execute", "labelled", "oscillation_text", "register", "report_text"]
 
 
 def option(name: str, metavar: str, help: str, *extra: str, **more: Any) -> Any:
@@ -49,7 +52,7 @@ def register(app: typer.Typer) -> None:
                 show_default=False,
             ),
         ] = None,
-        steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, updates to add.")] = DEFAULTS["steps"],
+        steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, in all.")] = DEFAULTS["steps"],
         optimizer: Annotated[
             str,
             option(
@@ -70,7 +73,9 @@ def register(app: typer.Typer) -> None:
         target: Annotated[
             str | None, option("target", "NAME", "Column to predict; for digits parity or digit.")
         ] = None,
-        scale: Annotated[str, option("scale", "NAME", "Scaling of the inputs: none, standard or max.")] = DEFAULTS["scale"],
+        scale: Annotated[str, option("scale", "NAME", "Scaling of the inputs: none, standard or max.")] = DEFAULTS[
+            "scale"
+        ],
         batch: Annotated[str | None, option("batch", "N", "Mini-batches of this size, with --data.")] = None,
         seed: Annotated[str, option("seed", "N", "Seed of the start and the batches.")] = DEFAULTS["seed"],
         record_every: Annotated[
@@ -126,20 +131,24 @@ def _optimizers(incomplete: str) -> list[str]:
 
 
 def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
-    began = time.perf_counter()
     plan = make(options, sources)
     at = _at(options["at"], plan.steps, plan.record_every)
     if options["dry_run"]:
         _print_plan(plan.describe(), options["as_json"])
         return
-    plan.check_memory()
+    fits(plan.steps, plan.record_every, len(plan.model.params))
     from eoslab.results.store import Store
 
     store = Store(settings.store_root(options["out"]))
-    _finish(options, store, None, at, began, plan=plan)
+    with Stop() as stop:
+        ds, took = execute(plan, stop, quiet=options["quiet"])
+        stop.saving = True
+        stored = store.save(labelled(ds, plan), command=plan.command, sources=plan.sources)
+        _finish(options, ds, stored, took, at, stop, plan)
 
 
 def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
+    from eoslab.results.resume import resume
     from eoslab.results.store import Store, open_run
 
     began = time.perf_counter()
@@ -153,99 +162,88 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     store = Store(settings.store_root(options["out"]))
     path = store.find(options["resume"])
     ds = open_run(path)
-    done = int(ds["steps"])
+    made, asked = int(ds["steps"]), _asked(ds)
     if str(ds["outcome"].values) == "diverged":
+        raise InvalidArgument("resume", options["resume"], "a run that has not diverged")
+    total = parse.steps("steps", options["steps"], 1) if sources["steps"] == "flag" else asked
+    if total <= made:
         raise InvalidArgument(
-            "resume", options["resume"], "a run that has not diverged", "there is nothing to go on from"
-        )
-    if sources["steps"] == "flag":
-        more = parse.steps("steps", options["steps"], 1)
-    else:
-        more = _planned(ds) - done
-        if more <= 0:
-            raise InvalidArgument(
-                "resume", options["resume"], "an interrupted run, or --steps N to add to a finished one",
-                f"eoslab run --resume {options['resume']} --steps {done}",
-            )  # fmt: skip
-    at = _at(options["at"], done + more, int(ds.attrs.get("record_every", 1)))
+            "resume" if sources["steps"] != "flag" else "steps",
+            options["resume"] if sources["steps"] != "flag" else total,
+            f"more than the {made} steps that the run has made",
+            f"eoslab run --resume {options['resume']} --steps {2 * made} doubles it",
+        )  # fmt: skip
+    every = int(ds.attrs.get("record_every", 1))
+    at = _at(options["at"], total, every)
     if options["dry_run"]:
-        plan = {"run": str(path), "steps_made": done, "steps_to_make": more}
-        _print_plan(plan, options["as_json"])
+        _print_plan(
+            {"run": str(path), "steps_made": made, "steps": total, "record_every": every}, options["as_json"]
+        )
         return
-    _finish(options, store, path, at, began, before=ds, more=more)
+    fits(total, every, ds.sizes["param"])
+    with Stop() as stop:
+        with Progress("running", options["quiet"]) as progress:
+            ds = resume(ds, total, stop=stop, progress=progress)
+        took = time.perf_counter() - began
+        stop.saving = True
+        ds.attrs["command"] = _with_steps(ds.attrs.get("command", ""), total)
+        _finish(options, ds, store.update(path, ds), took, at, stop)
 
 
-def _planned(ds: Any) -> int:
-    """The number of updates that the stored command asked for."""
-    words = shlex.split(ds.attrs.get("command", ""))
-    return int(words[words.index("--steps") + 1]) if "--steps" in words else int(ds["steps"])
+def _asked(ds: Any) -> int:
+    """The number of updates that a run was asked for."""
+    from eoslab.results.provenance import parameters
+
+    return int(parameters(ds).get("run", {}).get("steps", ds["steps"]))
 
 
-def execute(plan: Any, *, quiet: bool = False, label: str = "running") -> Any:
-    """The trajectory of a plan, with progress and Ctrl-C: (data set, seconds, signal's exit code or 0)."""
+def _with_steps(command: str, total: int) -> str:
+    """The command that makes the longer run at once."""
+    words = shlex.split(command)
+    if "--steps" in words[:-1]:
+        words[words.index("--steps") + 1] = str(total)
+    return shlex.join(words)
+
+
+def execute(plan: Plan, stop: Stop, *, quiet: bool = False, text: str = "running") -> tuple[Any, float]:
+    """The trajectory of a plan, with progress and Ctrl-C, and the seconds that it took."""
     import eoslab
-    from eoslab.cli.progress import Progress, Stop
 
-    with Stop() as stop, Progress(label, quiet) as progress:
+    with Progress(text, quiet) as progress:
         began = time.perf_counter()
         ds = eoslab.trajectory(
-            plan.model,
-            plan.rule,
-            plan.w0,
-            steps=plan.steps,
-            record_every=plan.record_every,
-            stop=stop,
-            progress=progress,
-        )
-        return ds, time.perf_counter() - began, stop.exit_code if stop() else 0
+            plan.model, plan.rule, plan.w0, steps=plan.steps, record_every=plan.record_every,
+            stop=stop, progress=progress,
+        )  # fmt: skip
+        return ds, time.perf_counter() - began
+
+
+def labelled(ds: Any, plan: Plan) -> Any:
+    """The data set with what only the command line knows: the text as typed, the seed, the data."""
+    from eoslab.results.provenance import stamp
+
+    ds = stamp(ds, typed=plan.typed, seed=plan.seed)
+    return ds.assign_attrs(data=json.dumps(plan.data)) if plan.data else ds
 
 
 def _finish(
-    options: dict[str, Any], store: Any, path: Any, at: list[int], began: float, *,
-    plan: Any = None, before: Any = None, more: int = 0,
-) -> None:  # fmt: skip
-    """Run or go on, save, print, end."""
-    import eoslab
-    from eoslab.cli.progress import Progress, Stop
-
-    with Stop() as stop:
-        with Progress("running", options["quiet"]) as progress:
-            start = time.perf_counter()
-            if before is not None:
-                from eoslab.results.resume import resume
-
-                ds = resume(before, more, stop=stop, progress=progress)
-            else:
-                ds = eoslab.trajectory(
-                    plan.model, plan.rule, plan.w0, steps=plan.steps, record_every=plan.record_every,
-                    stop=stop, progress=progress,
-                )  # fmt: skip
-            took = time.perf_counter() - start
-        stop.saving = True
-        if before is not None:
-            stored = store.update(path, ds)
-        else:
-            if plan.data:
-                import json
-
-                ds.attrs["data"] = json.dumps(plan.data)
-            ds.attrs["seed"] = plan.seed
-            stored = store.save(ds, command=plan.command, sources=plan.sources)
-        _print(options, ds, stored, took, at, began, plan)
-        if stop():
-            if str(ds["outcome"].values) == "interrupted":
-                output.note(f"interrupted at step {int(ds['steps'])}. Go on: eoslab run --resume {stored.id}")
-            raise Finish(stop.exit_code)
-    if options["fail_on_divergence"] and str(ds["outcome"].values) == "diverged":
+    options: dict[str, Any], ds: Any, stored: Any, took: float, at: list[int], stop: Stop, plan: Any = None
+) -> None:
+    """Print, then end with the exit code that belongs to what happened."""
+    _print(options, ds, stored, took, at, plan)
+    outcome = str(ds["outcome"].values)
+    if stop():
+        if outcome == "interrupted":
+            output.note(f"interrupted at step {int(ds['steps'])}. Go on: eoslab run --resume {stored.id}")
+        raise Finish(stop.exit_code)
+    if options["fail_on_divergence"] and outcome == "diverged":
         raise Finish(3)
 
 
 # -- what is printed ------------------------------------------------------------------------------------
 
 
-def _print(
-    options: dict[str, Any], ds: Any, stored: Any, took: float, at: list[int], began: float, plan: Any
-) -> None:
+def _print(options: dict[str, Any], ds: Any, stored: Any, took: float, at: list[int], plan: Any) -> None:
     from eoslab.results.summary import summary
 
     last = int(ds["step"][-1])
@@ -259,13 +257,12 @@ def _print(
         return
     for text in report_text(ds, facts):
         output.line(text)
-    if plan is not None and plan.data:
-        for text in data_text(plan):
-            output.line(text)
+    for text in data_text(ds):
+        output.line(f"  {text}")
     for row in facts.get("rows", []):
         output.line(f"  step {row['step']:<12} {_row_text(row)}")
     if options["verbose"]:
-        _details(ds, facts, plan, time.perf_counter() - began)
+        _details(facts, plan)
     made = f"{output.number(facts['steps'])} steps in {output.seconds(took)}"
     output.line(f"saved {output.green(stored.id)}  {stored.path}      {output.dim(made)}")
     if not options["quiet"]:
@@ -273,15 +270,9 @@ def _print(
             output.paint(
                 f"next: eoslab report {stored.id} -o report.html   ·   eoslab runs show {stored.id}",
                 "2",
-                _stderr(),
+                sys.stderr,
             )
         )
-
-
-def _stderr() -> Any:
-    import sys
-
-    return sys.stderr
 
 
 def report_text(ds: Any, facts: dict[str, Any]) -> list[str]:
@@ -337,19 +328,36 @@ def underflow_text(facts: dict[str, Any]) -> list[str]:
     return [f"|β1| is below the float64 range since step {began}"]
 
 
-def data_text(plan: Any) -> list[str]:
-    """The data, its spectrum and which directions carry the target."""
-    model, about = plan.model, plan.data
-    share = model.relevance
-    lines = [
-        f"  data              {about['source']}, {output.number(about['samples'])} samples, {about['inputs']} inputs, "
-        f"target {about['target']}; {model.d} directions ({model.dropped} empty ones dropped)",
-        f"  spectrum          λ {output.number(model.lambdas[0])} … {output.number(model.lambdas[-1])}, "
-        f"unexplained loss {output.number(model.constant)}",
-    ]
-    order = sorted(range(model.d), key=lambda i: -share[i])[:4]
-    parts = ", ".join(f"{i + 1}: {100 * share[i]:.0f} %" for i in order)
-    lines.append(f"  relevance         share of the learnable variance by direction: {parts}")
+def data_text(ds: Any) -> list[str]:
+    """The data, its spectrum, which directions carry the target and which oscillate."""
+    if "relevance" not in ds:
+        return []
+    about = json.loads(ds.attrs.get("data") or "{}")
+    lambdas = ds["lambdas"].values
+    d = len(lambdas)
+    span = f"{d} directions, λ from {output.number(float(lambdas.max()))} to {output.number(float(lambdas.min()))}"
+    if about:
+        sizes = f"{output.number(about['samples'])} samples of {about['inputs']} inputs"
+        return [
+            f"data              {about['source']}: {sizes}, target {about['target']}; {span}",
+            *oscillation_text(ds),
+        ]
+    return [f"spectrum          {span}", *oscillation_text(ds)]
+
+
+def oscillation_text(ds: Any) -> list[str]:
+    """Which directions oscillate, as measured, and how much of the learnable variance they carry."""
+    amplitude, relevance = ds["oscillation"].values, ds["relevance"].values
+    best = sorted(range(len(relevance)), key=lambda i: -relevance[i])[:3]
+    carries = ", ".join(f"{i + 1} ({100 * relevance[i]:.0f} %)" for i in best)
+    lines = [f"learnable part    mostly in directions {carries}"]
+    largest = float(max(amplitude, default=0.0)) if amplitude.size else 0.0
+    if largest > 0:
+        moving = [i for i in range(len(amplitude)) if amplitude[i] >= 0.1 * largest]
+        share = 100 * sum(float(relevance[i]) for i in moving)
+        which = ", ".join(str(i + 1) for i in moving[:6]) + (", …" if len(moving) > 6 else "")
+        word = "direction" if len(moving) == 1 else "directions"
+        lines.append(f"oscillating       {word} {which}, with {share:.1f} % of the learnable part")
     return lines
 
 
@@ -361,7 +369,7 @@ def _row_text(row: dict[str, Any]) -> str:
     return "   ".join(parts)
 
 
-def _details(ds: Any, facts: dict[str, Any], plan: Any, total: float) -> None:
+def _details(facts: dict[str, Any], plan: Any) -> None:
     phases = facts["phases"]
     output.line(f"  outcome {facts['outcome']}, regime {facts['regime']}, T1 {phases['T1']}, T2 {phases['T2']}")
     for event in facts["events"][:20]:
@@ -373,7 +381,6 @@ def _details(ds: Any, facts: dict[str, Any], plan: Any, total: float) -> None:
         for name, source in plan.sources.items():
             if source not in ("default", "flag"):
                 output.line(f"  {name} from {source}")
-    output.line(f"  {output.seconds(total)} in all")
 
 
 def _print_plan(plan: dict[str, Any], as_json: bool) -> None:

@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     from eoslab.cli.app import group
 
-    runs = group("List, show, compare, export, remove and verify stored runs.")
+    runs = group("Look after stored runs.")
     app.add_typer(runs, name="runs")
 
     @runs.command("list", help="List the stored runs, oldest first.")
