@@ -45,11 +45,16 @@ class Figure:
 
 
 _CATALOGUE = (
-    Figure(
-        "loss-sharpness", "Loss and sharpness", "loss over sharpness with 2/η, the phases and the first crossing"
-    ),
-    Figure("loss-split", "Two parts of the loss", "oscillatory and convergent part of the loss"),
-    Figure("gfs", "GFS sharpness", "sharpness and the sharpness that gradient flow would end at"),
+    Figure("loss-sharpness", "Loss and sharpness", "loss over sharpness, with 2/η, phases and first crossing"),
+    Figure("eta-sweep", "Several runs", "loss and sharpness of several runs, each with its own 2/η", 1, 8),
+    Figure("loss-split", "The parts of the loss", "oscillatory and convergent part of the loss"),
+    Figure("gfs", "GFS sharpness", "sharpness, and the sharpness that gradient flow would end at"),
+    Figure("phase-portrait", "Phase portrait", "α and β1 at even and odd steps, the edge and the stable set"),
+    Figure("displacement", "Displacement", "β1 at even and odd steps, and the two-cycle it turns around"),
+    Figure("phases", "Phases and stages", "sharpness with the phases, and the four stages of one cycle"),
+    Figure("eigenvalues", "Eigenvalues", "the largest eigenvalues of the Hessian"),
+    Figure("gd-vs-flow", "Descent and flow", "a run and its gradient flow at equal time, with the distance", 2, 2),
+    Figure("directions", "Directions", "of d inputs: spectrum, relevance, and which directions oscillate"),
 )
 #: Every figure by name.
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _CATALOGUE}

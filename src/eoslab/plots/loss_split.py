@@ -19,7 +19,7 @@ def loss_split(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     (run,), (ax,) = runs, axes
     panels.x_axis(ax, runs, view)
     top = panels.y_loss(ax, runs, view, ("loss", "loss_osc", "loss_conv"))
-    panels.line(ax, run, run.series("loss"), view, top=top, color=DESCENT, linewidth=2.2, alpha=0.35, label="loss")
+    panels.line(ax, run, run.series("loss"), view, top=top, color=DESCENT, linewidth=3.2, alpha=0.3, label="loss")
     panels.line(ax, run, run.series("loss_osc"), view, top=top, color=OSCILLATORY, label="oscillatory")
     panels.line(ax, run, run.series("loss_conv"), view, top=top, color=CONVERGENT, label="convergent")
     ax.set_ylabel("loss")

@@ -26,7 +26,20 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["View", "band_marks", "crossing_mark", "dots", "figure", "line", "threshold_mark", "x_axis", "y_loss"]
+__all__ = [
+    "View",
+    "band_marks",
+    "crossing_mark",
+    "divergence_mark",
+    "dots",
+    "figure",
+    "line",
+    "threshold_line",
+    "threshold_mark",
+    "x_axis",
+    "y_loss",
+    "y_sharpness",
+]
 
 #: Below it a loss is rounding: the logarithmic axis ends here and the line has a gap.
 FLOOR = 1e-16
@@ -184,17 +197,17 @@ def y_loss(ax: Axes, runs: Sequence[Run], view: View, names: Sequence[str] = ("l
     ax.set_yscale(view.yscale or "log")
     values = np.concatenate([run.series(name) for run in runs for name in names])
     fine = values[np.isfinite(values)]
-    start = max((float(run.series("loss")[0]) for run in runs), default=1.0)
-    settled = [run.series("loss") for run in runs if run.diverged_at is None]
-    peak = max([start, *(float(np.nanmax(v)) for v in settled)])
-    top = LOSS_CLIP * start if any(run.diverged_at is not None for run in runs) else peak
-    top = max(top, peak)
+    calm = [float(np.nanmax(run.series("loss"))) for run in runs if run.diverged_at is None]
+    starts = [float(run.series("loss")[0]) for run in runs]
+    top = max(calm) if calm else LOSS_CLIP * max(starts)
+    if len(calm) < len(runs):
+        top = max(top, *starts)
     if ax.get_yscale() == "log":
         above = fine[fine >= FLOOR]
         low = max(float(above.min()) if len(above) else FLOOR, FLOOR)
         low, high = 10 ** np.floor(np.log10(low)), 10 ** np.ceil(np.log10(max(top, 10 * low)))
         ax.set_ylim(low, high)
-        _decades(ax, int(round(np.log10(high / low))))
+        _decades(ax, round(float(np.log10(high / low))))
         return 10.0 * float(high)
     ax.set_ylim(0, 1.05 * top)
     return 2.0 * top
@@ -218,7 +231,9 @@ def y_sharpness(ax: Axes, runs: Sequence[Run], extra: Sequence[Any] = ()) -> flo
             tops.append(float(fine.max()))
             bottoms.append(float(fine.min()))
     marks = [run.threshold for run in runs if np.isfinite(run.threshold)]
-    starts = [float(run.sharpness[0]) for run in runs if np.isfinite(run.sharpness[0])]
+    # a divergent run must not flatten the others: they set the scale where there are any
+    calm = [run for run in runs if run.diverged_at is None] or runs
+    starts = [float(run.sharpness[0]) for run in calm if np.isfinite(run.sharpness[0])]
     high = max([*tops, *marks], default=1.0)
     limit = CLIP * max([*marks, *starts], default=high)
     if any(run.diverged_at is not None for run in runs) or high > 3 * limit:
@@ -226,10 +241,12 @@ def y_sharpness(ax: Axes, runs: Sequence[Run], extra: Sequence[Any] = ()) -> flo
     low = min([*bottoms, *marks], default=0.0)
     # near the edge the interesting range is a few per cent: only a wide range starts at zero
     room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-    ax.set_ylim(
-        max(0.0, low - room) if low > 0.25 * high else min(0.0, low - (room if low < 0 else 0)),
-        high if cut else high + room,
-    )
+    if low > 0.25 * high:
+        # below the curve there is room for the words at the first crossing
+        low = max(0.0, low - 2.2 * room)
+    else:
+        low = 0.0 if low >= 0 else low - room
+    ax.set_ylim(low, high if cut else high + room)
     ax.yaxis.set_major_locator(MaxNLocator(5))
     return 2.0 * high
 
@@ -237,15 +254,20 @@ def y_sharpness(ax: Axes, runs: Sequence[Run], extra: Sequence[Any] = ()) -> flo
 # -- marks ----------------------------------------------------------------------------------------------------
 
 
+def threshold_line(ax: Axes, run: Run, color: str = INK) -> None:
+    """The dotted line at threshold/η."""
+    ax.axhline(run.threshold, color=color, linestyle=(0, (1, 1.6)), linewidth=1.0, zorder=2.5, gid="threshold")
+
+
 def threshold_mark(ax: Axes, run: Run, *, color: str = INK, label: str | None = None) -> None:
     """The dotted line at threshold/η, named at its right end; nothing for a rule that has none."""
     if not np.isfinite(run.threshold):
         return
-    ax.axhline(run.threshold, color=color, linestyle=(0, (1, 1.6)), linewidth=1.0, zorder=2.5, gid="threshold")
+    threshold_line(ax, run, color)
     ax.annotate(
         label or run.threshold_label, (1, run.threshold), (4, 0), xycoords=("axes fraction", "data"),
         textcoords="offset points", va="center", ha="left", color=color, annotation_clip=False,
-        fontsize=ax.xaxis.get_ticklabels()[0].get_fontsize() if ax.xaxis.get_ticklabels() else None,
+        fontsize=_small(ax),
     )  # fmt: skip
 
 
@@ -273,8 +295,9 @@ def divergence_mark(ax: Axes, run: Run, view: View, *, label: bool = True) -> No
     ax.axvspan(at, ax.get_xlim()[1], facecolor="none", edgecolor=MUTED, hatch="////", linewidth=0, gid="diverged")
     if label:
         ax.annotate(
-            f"diverged at step {step_text(run.diverged_at)}", (at, 1), (-4, -3), xycoords=("data", "axes fraction"),
-            textcoords="offset points", va="top", ha="right", color=INK, fontsize=_small(ax),
+            f"diverged at step {step_text(run.diverged_at)}", (at, 1), (-4, -3),
+            xycoords=("data", "axes fraction"), textcoords="offset points", va="top", ha="right",
+            color=INK, fontsize=_small(ax),
         )  # fmt: skip
 
 
@@ -317,9 +340,9 @@ def _band_names(ax: Axes, run: Run, view: View, segments: Sequence[Segment]) -> 
         seen.add(s.phase)
         named[row] = centre + half
         ax.annotate(
-            text, (centre / width, 1), (0, 2 + row * (size + 3)), xycoords="axes fraction", textcoords="offset points",
-            ha="center", va="bottom", color=MUTED, fontsize=size, fontstyle="italic", annotation_clip=False,
-            gid="phase-name",
+            text, (centre / width, 1), (0, 2 + row * (size + 3)), xycoords="axes fraction",
+            textcoords="offset points", ha="center", va="bottom", color=MUTED, fontsize=size,
+            fontstyle="italic", annotation_clip=False, gid="phase-name",
         )  # fmt: skip
         if row:
             ax.annotate(
@@ -330,4 +353,4 @@ def _band_names(ax: Axes, run: Run, view: View, segments: Sequence[Segment]) -> 
 
 
 def _small(ax: Axes) -> float:
-    return float(ax.xaxis.label.get_fontsize()) * 0.87
+    return float(ax.yaxis.label.get_fontsize()) * 8 / 9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -187,11 +188,11 @@ class Run:
             return []
         names = words(self.ds["phase"])
         end = len(names) - (1 if self.diverged_at is not None else 0)
-        last = float(self.step[end - 1])
+        last = float(self.step[end - 1] if self.diverged_at is None else self.diverged_at)
         shortest = resolution * (last - float(self.step[0]))
         cuts = [0, *(i for i in range(1, end) if names[i] != names[i - 1]), end]
         found: list[Segment] = []
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in pairwise(cuts):
             segment = Segment(names[a], float(self.step[a]), float(self.step[b]) if b < end else last)
             short = segment.stop - segment.start < shortest
             if found and (segment.phase == found[-1].phase or short):

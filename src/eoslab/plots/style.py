@@ -21,6 +21,7 @@ __all__ = [
     "MUTED",
     "OSCILLATORY",
     "RUNS",
+    "RUN_DASHES",
     "SIZES",
     "THIRD",
     "Size",
@@ -42,6 +43,9 @@ MUTED: Final = "#6E7781"
 
 #: One colour per run where several share the axes.
 RUNS: Final = (DESCENT, OSCILLATORY, CONVERGENT, THIRD, "#57606A", "#8A6A00", "#5B4FC0", INK)
+
+#: Beyond three colours the dashes differ too: green and purple are one colour to some eyes.
+RUN_DASHES: Final = ("-", "-", "-", (0, (6, 1.5)), "-", (0, (6, 1.5)), (0, (6, 1.5)), (0, (3, 1.5)))
 
 #: Fill of the phase bands (drawn at 8–15 % opacity, always labelled too).
 BAND: Final = {"transient": MUTED, "ps": "#56B4E9", "eos": "#E69F00", "final": CONVERGENT}
