@@ -71,6 +71,8 @@ def line(text: str = "") -> None:
 def note(text: str) -> None:
     """One line that is no result: a message, a hint."""
     if sys.stderr is not None:
+        if sys.stdout is not None:
+            sys.stdout.flush()
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 

@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -49,6 +51,19 @@ class Progress:
                 f"{self.label}: step {output.number(done)} of {output.number(total)}, {100 * done // total} %, "
                 f"{output.seconds(left)} left"
             )
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Say what is being waited for, if it takes long."""
+        timer = threading.Timer(1.5, output.note, [f"{what} …"])
+        timer.daemon = True
+        if not self.quiet:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self.began = self.said = time.monotonic()
 
     def _draw(self, done: int, total: int) -> None:
         if self.bar is None:

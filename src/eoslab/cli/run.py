@@ -143,7 +143,8 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
     with Stop() as stop:
         ds, took = execute(plan, stop, quiet=options["quiet"])
         stop.saving = True
-        stored = store.save(labelled(ds, plan), command=plan.command, sources=plan.sources)
+        ds = labelled(ds, plan)
+        stored = store.save(ds, command=plan.command, sources=plan.sources)
         _finish(options, ds, stored, took, at, stop, plan)
 
 
@@ -210,6 +211,9 @@ def execute(plan: Plan, stop: Stop, *, quiet: bool = False, text: str = "running
     import eoslab
 
     with Progress(text, quiet) as progress:
+        with progress.waiting("compiling the kernel, once for this model and optimizer"):
+            # one step loads or compiles what the run needs, so that the seconds are those of the run
+            eoslab.trajectory(plan.model, plan.rule, plan.w0, steps=1)
         began = time.perf_counter()
         ds = eoslab.trajectory(
             plan.model, plan.rule, plan.w0, steps=plan.steps, record_every=plan.record_every,
