@@ -128,7 +128,7 @@ def slots_for(n: int, hom: int, adaptive: bool, projection: bool, n_h: int, n_p:
     every = range(n)
 
     def tup(template: str, k: int = n) -> str:
-        return "(" + ", ".join(template.format(i=i) for i in range(k)) + ",)"
+        return "(" + "".join(template.format(i=i) + ", " for i in range(k)) + ")"
 
     def hom_tup(at: str, other: str) -> str:
         return "(" + ", ".join((at if i == hom else other).format(i=i) for i in every) + ",)"

@@ -37,7 +37,8 @@ def dataset(recording: Recording) -> xr.Dataset:
     assert recording.recent is not None
     model, rule = engine.model, engine.rule
     columns = recording.columns()
-    loss = columns["loss_osc"] + columns["loss_conv"] + model.loss_min
+    # the two parts are the excess over the minimum; a loss that is unbounded below has no excess, only itself
+    loss = columns["loss_osc"] + columns["loss_conv"] + (model.loss_min if np.isfinite(model.loss_min) else 0.0)
     outcome, regime = recording.verdict()
     phase = _phases(recording, columns)
     step = columns["step"]
@@ -83,10 +84,15 @@ def dataset(recording: Recording) -> xr.Dataset:
         },
     )
     for name, unit in UNITS.items():
-        ds[name].attrs["units"] = unit
+        is_loss = unit == UNITS["loss"]
+        ds[name].attrs["units"] = getattr(model, "loss_convention", unit) if is_loss else unit
     _add_exponents(ds, recording, columns)
     if hasattr(model, "relevance"):
         _add_directions(ds, model)
+    if getattr(rule, "batch", 0):
+        # the batches to come are drawn from it
+        x, y = model.sample
+        ds["sample_x"], ds["sample_y"] = (("sample", "direction"), x), ("sample", y)
     asked = {"start": columns["w"][0], "steps": recording.asked, "record_every": recording.record_every}
     ds.attrs = attributes(model, rule, outcome, asked)
     ds.attrs["record_every"] = recording.record_every

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eoslab.core.errors import DamagedRun, EoslabError, InvalidArgument, RunNotFound, StoreError, suggest
+from eoslab.core.errors import DamagedRun, EoslabError, RunNotFound, StoreError, suggest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -169,7 +169,9 @@ class Store:
         with Store(path.parent)._written(ds) as temporary:
             while not _renamed(temporary, path):
                 if len(asides) == 100:
-                    raise StoreError(f"{path} could not be replaced", "Another process keeps writing it; try again")
+                    raise StoreError(
+                        f"{path} could not be replaced", "Another process keeps writing it; try again"
+                    )
                 # A folder cannot be renamed over another, so the old one steps aside. If we are killed
                 # between the two renames, the next look into the store puts it back.
                 asides.append(path.parent / f"{ASIDE}{path.name}-{secrets.token_hex(4)}")
@@ -300,7 +302,9 @@ class Store:
         except OSError as error:
             raise _store_error(self.root, error) from error
         names += [self._put_back(name) for name in names if name.startswith(ASIDE)]
-        return [self.root / name for name in sorted(set(names)) if name.endswith(SUFFIX) and not name.startswith(".")]
+        return [
+            self.root / name for name in sorted(set(names)) if name.endswith(SUFFIX) and not name.startswith(".")
+        ]
 
 
 def open_run(path: str | os.PathLike[str]) -> xr.Dataset:

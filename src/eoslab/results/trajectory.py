@@ -280,6 +280,8 @@ class Recording:
         else:
             assert self.last is not None
             excess = float(self.last["loss_osc"][0] + self.last["loss_conv"][0]) / self.engine.model.loss_scale
+            if np.isinf(self.engine.model.loss_min):
+                excess = np.inf  # a loss without a minimum: nothing to converge to
             w = self.recent
             size = float(np.abs(w[-1]).max())
             moved = [float(np.abs(w[-1] - w[-1 - i]).max()) if len(w) > i else np.inf for i in (1, 2)]
