@@ -109,13 +109,10 @@ def _rule_class(name: str) -> Any:
     """The class of an optimizer or of a dynamics built on one."""
     from eoslab import dynamics
 
-    known = catalog.plugins("eoslab.optimizers")
-    built = {c.name: c for c in vars(dynamics).values() if isinstance(c, type) and hasattr(c, "from_settings")}
-    return (
-        built[name]
-        if name in built and name not in known
-        else catalog.find("eoslab.optimizers", name, "optimizer")
-    )
+    for item in vars(dynamics).values():
+        if hasattr(item, "from_settings") and item.name == name:
+            return item
+    return catalog.find("eoslab.optimizers", name, "optimizer")
 
 
 def _made(cls: Any, groups: dict[str, Any], kind: str, ds: xr.Dataset) -> Any:

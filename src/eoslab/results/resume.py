@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from eoslab.core.vocabulary import EVENTS
 from eoslab.kernels.engine import State
 from eoslab.results import provenance
 from eoslab.results.trajectory import Columns, Recording, engine_for
+from eoslab.theory import classifier
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -104,7 +105,7 @@ def _recording(ds: xr.Dataset, model: Any, rule: Any) -> Recording:
         first_step=int(rows["step"][0]),
         asked=int(provenance.parameters(ds)["run"]["steps"]),
         events=[(kinds.index(str(kind)), int(step), float(value)) for kind, step, value in events],
-        crossings=tuple(memory["crossings"]),
+        crossings=cast(classifier.Crossings, tuple(memory["crossings"])),
         extreme=memory["extreme"],
         extreme_at=memory["extreme_at"],
         max_eta=float(ds["max_eta_sharpness"]),
