@@ -24,7 +24,7 @@ __all__ = ["attributes", "parameters", "rebuild", "stamp"]
 def attributes(model: Any, rule: Any, outcome: str, run: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a new data set: format, versions, platform, and ``parameters`` as JSON.
 
-    ``run`` holds the settings that are neither the model's nor the optimizer's: w0, steps, record_every.
+    ``run`` holds the settings that are neither the model's nor the optimizer's: start, steps, record_every.
     Numbers are written with as many digits as give the same float64 back.
     """
     import numba
@@ -97,18 +97,33 @@ def rebuild(ds: xr.Dataset) -> tuple[Any, Any]:
     (Minimalist(lambda1=1.0, lambda2=0.01, b=1.0), GD(lr=0.5))
     """
     groups = parameters(ds)
-    made = []
-    for package, kind in (("eoslab.models", "model"), ("eoslab.optimizers", "optimizer")):
-        cls = catalog.find(package, ds.attrs.get(kind, ""), kind)
-        settings = groups.get(kind, {})
-        try:
-            made.append(cls(**settings))
-        except (TypeError, EoslabError) as error:
-            raise DamagedRun(
-                f"the stored settings of {kind} {cls.name!r} do not fit this version of eoslab: {error}",
-                f"It was written by eoslab {ds.attrs.get('eoslab_version', '?')}",
-            ) from error
-    return made[0], made[1]
+    model = _made(catalog.find("eoslab.models", ds.attrs.get("model", ""), "model"), groups, "model", ds)
+    rule = _made(_rule_class(ds.attrs.get("optimizer", "")), groups, "optimizer", ds)
+    if "sample_x" in ds:
+        # a model of data is its moments; the sample itself is kept where mini-batches are drawn from it
+        object.__setattr__(model, "sample", (ds["sample_x"].values, ds["sample_y"].values))
+    return model, rule
+
+
+def _rule_class(name: str) -> Any:
+    """The class of an optimizer or of a dynamics built on one."""
+    from eoslab import dynamics
+
+    for item in vars(dynamics).values():
+        if hasattr(item, "from_settings") and item.name == name:
+            return item
+    return catalog.find("eoslab.optimizers", name, "optimizer")
+
+
+def _made(cls: Any, groups: dict[str, Any], kind: str, ds: xr.Dataset) -> Any:
+    settings = groups.get(kind, {})
+    try:
+        return cls.from_settings(settings) if hasattr(cls, "from_settings") else cls(**settings)
+    except (KeyError, TypeError, EoslabError) as error:
+        raise DamagedRun(
+            f"the stored settings of {kind} {cls.name!r} do not fit this version of eoslab: {error}",
+            f"It was written by eoslab {ds.attrs.get('eoslab_version', '?')}",
+        ) from error
 
 
 def plain(value: Any) -> Any:

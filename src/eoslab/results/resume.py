@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from eoslab.core.errors import DamagedRun, InvalidArgument, whole
+from eoslab.core.errors import DamagedRun, whole
 from eoslab.core.vocabulary import EVENTS
 from eoslab.kernels.engine import State
 from eoslab.results import provenance
 from eoslab.results.trajectory import Columns, Recording, engine_for
+from eoslab.theory import classifier
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,8 +29,8 @@ VARIABLES = {
     "eta": "eta_sharpness",
     "gfs": "gfs_sharpness",
 }
-#: Attributes that a continuation inherits.
-INHERITED = ("created", "command", "seed", "sources")
+#: Attributes of the run as a whole, which a continuation keeps.
+KEPT = ("created", "command", "seed", "sources")
 
 
 def resume(
@@ -39,42 +40,36 @@ def resume(
     stop: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Continue a run until it has made ``steps`` updates in all (default: as many as it was asked for).
+    """Continue a run by ``steps`` updates (default: those that are missing from what it was asked for).
 
-    The result equals that of one uninterrupted run of ``steps`` updates in every variable, bit for bit, also
-    where the run was interrupted, stored every k-th step only, or carried β1 below the float64 range. ``created``,
-    ``command``, ``seed`` and ``sources`` are those of ``ds``. A run that diverged stays as it is.
+    The result equals that of one uninterrupted run in every variable, bit for bit, also where the run was
+    interrupted, stored every k-th step only, or carried β1 below the float64 range. ``created``, ``command``,
+    ``seed``, ``sources`` and attributes that others have added are those of ``ds``. A run that diverged has
+    nowhere to go and stays as it is.
 
-    Raises :class:`~eoslab.core.errors.InvalidArgument` where more steps than ``steps`` were made already, and
-    :class:`~eoslab.core.errors.DamagedRun` where ``ds`` holds no state to go on from.
+    Raises :class:`~eoslab.core.errors.DamagedRun` where ``ds`` holds no state to go on from.
 
     >>> import eoslab
     >>> model, rule = eoslab.models.Minimalist(), eoslab.optimizers.GD(lr=2.4)
     >>> half = eoslab.trajectory(model, rule, steps=1000)
     >>> whole = eoslab.trajectory(model, rule, steps=3000)
-    >>> resume(half, 3000).loss.equals(whole.loss)
+    >>> resume(half, 2000).loss.equals(whole.loss)
     True
     """
     from eoslab.results.schema import dataset
 
-    groups = provenance.parameters(ds)
     recording = recording_of(ds)
     state = recording.state
     assert state is not None
-    end = recording.asked if steps is None else whole("steps", steps)
-    made = int(ds["steps"])
-    if end < state.step:
-        raise InvalidArgument(
-            "steps", end, f"at least {made}", f"the run has made {made} steps already; resume counts from step 0"
-        )
-    recording.asked = end
-    if not recording.diverged and (end > state.step or recording.outcome == "interrupted"):
-        recording.run(state, end - state.step, stop, progress)
+    more = max(0, recording.asked - state.step) if steps is None else whole("steps", steps)
+    if recording.diverged:
+        recording.asked = max(recording.asked, int(ds["steps"]) + (0 if steps is None else more))
+    else:
+        recording.run(state, more, stop, progress)
     out = dataset(recording)
-    out.attrs |= {name: ds.attrs[name] for name in INHERITED if name in ds.attrs}
-    if "typed" in groups:
-        out = provenance.stamp(out, typed={k: v for k, v in groups["typed"].items() if k != "steps"})
-    return out
+    out.attrs |= {name: value for name, value in ds.attrs.items() if name in KEPT or name not in out.attrs}
+    typed = provenance.parameters(ds).get("typed")
+    return out if typed is None else provenance.stamp(out, typed=typed)
 
 
 def recording_of(ds: xr.Dataset) -> Recording:
@@ -99,7 +94,7 @@ def _recording(ds: xr.Dataset, model: Any, rule: Any) -> Recording:
     diverged = outcome == "diverged"
     memory = json.loads(ds.attrs["classifier"])
     rows = _columns(ds.isel(step=slice(None, -1)) if diverged else ds, engine)
-    if not getattr(engine, "defines_phases", True):
+    if not getattr(engine, "defines_phases", False):
         rows.pop("phase")
     kinds = list(EVENTS)
     events = zip(ds["event_kind"].values, ds["event_step"].values, ds["event_value"].values, strict=True)
@@ -110,7 +105,7 @@ def _recording(ds: xr.Dataset, model: Any, rule: Any) -> Recording:
         first_step=int(rows["step"][0]),
         asked=int(provenance.parameters(ds)["run"]["steps"]),
         events=[(kinds.index(str(kind)), int(step), float(value)) for kind, step, value in events],
-        crossings=tuple(memory["crossings"]),
+        crossings=cast(classifier.Crossings, tuple(memory["crossings"])),
         extreme=memory["extreme"],
         extreme_at=memory["extreme_at"],
         max_eta=float(ds["max_eta_sharpness"]),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from eoslab.results.trajectory import Recording
 
-__all__ = ["dataset", "log10_abs"]
+__all__ = ["dataset", "log10_abs", "missing", "oscillation"]
 
 UNITS = {
     "loss": "½E(y − f)²",
@@ -26,6 +26,30 @@ UNITS = {
     "eta_sharpness": "λmax(P⁻¹∇²L), dimensionless",
     "gfs_sharpness": "λmax(∇²L) at the gradient-flow solution",
 }
+
+
+#: What every data set of a run has.
+REQUIRED = (
+    *(
+        "step",
+        "time",
+        "param",
+        "w",
+        "loss",
+        "loss_osc",
+        "loss_conv",
+        "sharpness",
+        "eta_sharpness",
+        "gfs_sharpness",
+    ),
+    *("phase", "measured", "event_kind", "event_step", "event_value", "outcome", "regime", "threshold", "lr"),
+    *("T1", "T2", "steps", "max_eta_sharpness", "excursions"),
+    *("state_w", "state_exponent", "state_m", "state_v", "state_flag", "state_recent"),
+)
+REQUIRED_ATTRS = (
+    *("format", "eoslab_version", "created", "model", "optimizer", "parameters", "seed", "dtype", "platform"),
+    *("versions", "complete", "record_every", "classifier"),
+)
 
 
 def dataset(recording: Recording) -> xr.Dataset:
@@ -89,11 +113,11 @@ def dataset(recording: Recording) -> xr.Dataset:
     _add_exponents(ds, recording, columns)
     if hasattr(model, "relevance"):
         _add_directions(ds, model)
-    asked = {
-        "w0": columns["w"][0],
-        "steps": recording.asked,
-        "record_every": recording.record_every,
-    }
+    if getattr(rule, "batch", 0):
+        # the batches to come are drawn from it
+        x, y = model.sample
+        ds["sample_x"], ds["sample_y"] = (("sample", "direction"), x), ("sample", y)
+    asked = {"start": columns["w"][0], "steps": recording.asked, "record_every": recording.record_every}
     ds.attrs = attributes(model, rule, outcome, asked)
     ds.attrs["record_every"] = recording.record_every
     ds.attrs["classifier"] = json.dumps(recording.classifier_state())
@@ -101,6 +125,11 @@ def dataset(recording: Recording) -> xr.Dataset:
     if rng_state is not None:
         ds.attrs["rng_state"] = json.dumps(rng_state, default=np.ndarray.tolist)
     return ds
+
+
+def missing(ds: xr.Dataset) -> list[str]:
+    """Names of the variables and attributes that every run has and this one lacks."""
+    return [n for n in REQUIRED if n not in ds.variables] + [n for n in REQUIRED_ATTRS if n not in ds.attrs]
 
 
 def log10_abs(ds: xr.Dataset, param: str) -> np.ndarray:

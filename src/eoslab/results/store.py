@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from eoslab.core.errors import DamagedRun, EoslabError, RunNotFound, StoreError, suggest
+from eoslab.core.errors import DamagedRun, EoslabError, RunNotFound, StoreError, UnknownName, suggest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -125,6 +125,13 @@ class Difference:
     b: Any
 
 
+#: Types under names of their own: inside :class:`Store`, ``list`` is a method.
+Differences: TypeAlias = list[Difference]
+Infos: TypeAlias = list[RunInfo]
+Names: TypeAlias = list[str]
+Paths: TypeAlias = list[Path]
+
+
 class Store:
     """The runs in a folder: ``root``, else ``$EOSLAB_RUNS``, else ``./runs``.
 
@@ -165,11 +172,13 @@ class Store:
     def update(self, path: Path, ds: xr.Dataset) -> StoredRun:
         """Replace a stored run by its continuation; until the new one is complete the old one stays."""
         path = Path(path)
-        asides: list[Path] = []
+        asides: Paths = []
         with Store(path.parent)._written(ds) as temporary:
             while not _renamed(temporary, path):
                 if len(asides) == 100:
-                    raise StoreError(f"{path} could not be replaced", "Another process keeps writing it; try again")
+                    raise StoreError(
+                        f"{path} could not be replaced", "Another process keeps writing it; try again"
+                    )
                 # A folder cannot be renamed over another, so the old one steps aside. If we are killed
                 # between the two renames, the next look into the store puts it back.
                 asides.append(path.parent / f"{ASIDE}{path.name}-{secrets.token_hex(4)}")
@@ -257,21 +266,14 @@ class Store:
             f"no run {text!r} in {self.root}", f"did you mean {guess!r}?" if guess else "See: eoslab runs list"
         )
 
-    def list(self) -> list[RunInfo]:
+    def list(self) -> Infos:
         """All runs, oldest first. A damaged one is listed with its ``problem``, a foreign folder is not."""
         found = []
         for path in self._folders():
             try:
-                attributes = _attributes(path)
-                ours = attributes.pop(OURS, {})
-                found.append(
-                    RunInfo(
-                        _id(path), path, str(attributes.get("created", "")), str(attributes.get("model", "")),
-                        str(attributes.get("optimizer", "")), _parameters(attributes), ours.get("summary", {}),
-                        attributes,
-                    )
-                )  # fmt: skip
-            except Foreign:
+                found.append(_info(path))
+            except (Foreign, RunNotFound):
+                # not ours, or removed since we looked
                 continue
             except EoslabError as error:
                 found.append(RunInfo(_id(path), path, problem=str(error)))
@@ -279,19 +281,77 @@ class Store:
 
     def info(self, ref: str | os.PathLike[str]) -> RunInfo:
         """What a listing shows of one run; raises where it cannot be read."""
-        path = self.find(ref)
-        attributes = _attributes(path)
-        ours = attributes.pop(OURS, {})
-        return RunInfo(
-            _id(path), path, str(attributes.get("created", "")), str(attributes.get("model", "")),
-            str(attributes.get("optimizer", "")), _parameters(attributes), ours.get("summary", {}), attributes,
-        )  # fmt: skip
+        return _info(self.find(ref))
 
     def open(self, ref: str | os.PathLike[str]) -> xr.Dataset:
         """The data set of a run (:func:`open_run` after :meth:`find`)."""
         return open_run(self.find(ref))
 
-    def _folders(self) -> list[Path]:
+    # -- checking, comparing, giving away ---------------------------------------------------------------
+
+    def verify(self, ref: str | os.PathLike[str]) -> Names:
+        """What is wrong with a run, one sentence each; empty where it is sound.
+
+        Checked are every file against its digest, that there are no others, that the schema is complete, and
+        that the numbers agree with each other: first row, last row and events with what the attributes say.
+        Raises :class:`~eoslab.core.errors.RunNotFound` only.
+        """
+        path = self.find(ref)
+        try:
+            attributes = _attributes(path)
+        except RunNotFound:
+            raise
+        except EoslabError as error:
+            return [str(error)]
+        problems = _damage(path, attributes)
+        known = attributes[OURS]["files"]
+        problems += [f"{name} does not belong here" for name in _files(path) if name not in known]
+        if problems:
+            return problems
+        try:
+            ds = open_run(path)
+        except EoslabError as error:
+            return [str(error)]
+        from eoslab.results.schema import missing
+
+        problems = [f"the variable or attribute {name!r} is missing" for name in missing(ds)]
+        if not problems and json.loads(json.dumps(_brief(ds))) != attributes[OURS]["summary"]:
+            problems.append("the summary in the attributes does not agree with the stored numbers")
+        return problems
+
+    def diff(self, a: str | os.PathLike[str], b: str | os.PathLike[str]) -> Differences:
+        """Where two runs differ, settings first, then results; read from the attributes alone."""
+        runs = self.info(a), self.info(b)
+        settings = [_settings(run) for run in runs]
+        # the verdict repeats the other results, lr is a setting
+        results = [{k: v for k, v in run.summary.items() if k not in ("verdict", "lr")} for run in runs]
+        return [*_differing("setting", *settings), *_differing("result", *results)]
+
+    def export(self, ref: str | os.PathLike[str], format: str, out: str | os.PathLike[str]) -> Path:
+        """Write a run as ``csv`` (one row a step), ``npz`` or ``netcdf`` (everything); returns the path.
+
+        Raises :class:`~eoslab.core.errors.UnknownName` for another format. A file of that name is replaced, by
+        a complete one or not at all.
+        """
+        from eoslab.results.export import WRITERS
+
+        if format not in WRITERS:
+            raise UnknownName("format", format, WRITERS)
+        path, target = self.find(ref), Path(out)
+        ds = open_run(path)
+        temporary = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+        try:
+            WRITERS[format](ds, temporary, _id(path))
+            temporary.replace(target)
+        except OSError as error:
+            raise StoreError(
+                f"{target} cannot be written: {error.strerror or error}", "Choose another place"
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return target
+
+    def _folders(self) -> Paths:
         """Folders that may be runs, after undoing what a writer killed in :meth:`update` has left."""
         try:
             names = os.listdir(self.root)
@@ -300,7 +360,9 @@ class Store:
         except OSError as error:
             raise _store_error(self.root, error) from error
         names += [self._put_back(name) for name in names if name.startswith(ASIDE)]
-        return [self.root / name for name in sorted(set(names)) if name.endswith(SUFFIX) and not name.startswith(".")]
+        return [
+            self.root / name for name in sorted(set(names)) if name.endswith(SUFFIX) and not name.startswith(".")
+        ]
 
 
 def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -330,6 +392,8 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
             continue
         if ds is None:
             raise _damaged(path, problems)
+        # a folder has no order of its own
+        ds = ds[ds.attrs[OURS]["variables"]]
         del ds.attrs[OURS]
         return ds
     raise StoreError(f"{path} is being rewritten all the time", "Try again when its writer is done")
@@ -342,23 +406,30 @@ class Foreign(DamagedRun):
     """A folder that eoslab has not written."""
 
 
-def _write(ds: xr.Dataset, path: Path) -> None:
-    """The data set as a Zarr 3 group with our attributes."""
-    from eoslab.results import codec
+def _brief(ds: xr.Dataset) -> dict[str, Any]:
+    """What a listing and a comparison show."""
     from eoslab.results.summary import summary, verdict_sentence
 
     s = summary(ds)
     ups = [e["step"] for e in s["events"] if e["kind"] == "crossing-up"]
-    brief = {k: s[k] for k in ("outcome", "regime", "threshold", "steps", "max_eta_sharpness")} | {
+    return {k: s[k] for k in ("outcome", "regime", "threshold", "steps", "max_eta_sharpness")} | {
         "lr": float(ds["lr"]),
         **s["phases"],
         "first_crossing": ups[0] if ups else None,
         "excursions": int(ds["excursions"]),
+        "events": len(s["events"]),
         "final_loss": s["final"]["loss"],
         "final_sharpness": s["final"]["sharpness"],
+        "initial_gfs_sharpness": s["initial"]["gfs_sharpness"],
         "final_gfs_sharpness": s["final"]["gfs_sharpness"],
         "verdict": verdict_sentence(ds),
     }
+
+
+def _write(ds: xr.Dataset, path: Path) -> None:
+    """The data set as a Zarr 3 group with our attributes."""
+    from eoslab.results import codec
+
     coded = codec.encode(ds.drop_encoding())
     chunks = {
         name: {"chunks": tuple(max(1, min(n, CHUNK_ROWS if i == 0 else n)) for i, n in enumerate(v.shape))}
@@ -369,21 +440,20 @@ def _write(ds: xr.Dataset, path: Path) -> None:
     coded.to_zarr(path, mode="w-", zarr_format=3, consolidated=False, encoding=chunks, write_empty_chunks=True)
     group = path / "zarr.json"
     head = json.loads(group.read_text(encoding="utf-8"))
-    head["attributes"][OURS] = {"summary": brief, "files": _digests(path)}
+    head["attributes"][OURS] = {
+        "summary": _brief(ds),
+        "files": {name: _sha256(path / name) for name in _files(path)},
+    }
     head["attributes"][OURS]["digest"] = _head_digest(head)
     group.write_text(json.dumps(head, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
 
 
-def _digests(path: Path) -> dict[str, str]:
-    """SHA-256 of every file except the group's own head."""
-    found = {}
+def _files(path: Path) -> Names:
+    """Every file of a group by its relative name, except the group's own head."""
+    found = []
     for folder, _, names in os.walk(path):
-        for name in names:
-            file = Path(folder) / name
-            key = file.relative_to(path).as_posix()
-            if key != "zarr.json":
-                found[key] = _sha256(file)
-    return dict(sorted(found.items()))
+        found += [(Path(folder) / name).relative_to(path).as_posix() for name in names]
+    return sorted(name for name in found if name != "zarr.json")
 
 
 def _sha256(file: Path) -> str:
@@ -465,6 +535,28 @@ def _damage(path: Path, attributes: dict[str, Any]) -> list[str]:
 
 def _damaged(path: Path, problems: list[str]) -> DamagedRun:
     return DamagedRun(f"{path} is damaged: {_some(problems)}", _AGAIN)
+
+
+def _info(path: Path) -> RunInfo:
+    attributes = _attributes(path)
+    summary = attributes.pop(OURS)["summary"]
+    created, model, optimizer = (str(attributes.get(name, "")) for name in ("created", "model", "optimizer"))
+    return RunInfo(_id(path), path, created, model, optimizer, _parameters(attributes), summary, attributes)
+
+
+def _settings(run: RunInfo) -> dict[str, Any]:
+    """All settings of a run by name; those of the optimizer that share a name with the model's get a prefix."""
+    found: dict[str, Any] = {"model": run.model, "optimizer": run.optimizer}
+    for group in ("model", "optimizer", "run"):
+        for name, value in run.parameters.get(group, {}).items():
+            found[f"{group}.{name}" if name in found else name] = value
+    names = ("seed", "data", "dtype", "eoslab_version", "versions", "platform")
+    return found | {name: run.attributes.get(name) for name in names}
+
+
+def _differing(kind: str, a: dict[str, Any], b: dict[str, Any]) -> Differences:
+    names = dict.fromkeys([*a, *b])
+    return [Difference(kind, name, a.get(name), b.get(name)) for name in names if a.get(name) != b.get(name)]
 
 
 def _parameters(attributes: dict[str, Any]) -> dict[str, Any]:

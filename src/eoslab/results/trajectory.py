@@ -121,7 +121,7 @@ class Recording:
     first_step: int = 0
     asked: int = 0
     events: list[tuple[int, int, float]] = field(default_factory=list)
-    crossings: tuple[int, ...] = classifier.NO_CROSSINGS
+    crossings: classifier.Crossings = classifier.NO_CROSSINGS
     extreme: float = 0.0
     extreme_at: int = -1
     max_eta: float = -np.inf
@@ -284,8 +284,8 @@ class Recording:
                 excess = np.inf  # a loss without a minimum: nothing to converge to
             w = self.recent
             size = float(np.abs(w[-1]).max())
-            moved = [float(np.abs(w[-1] - w[-1 - i]).max()) if len(w) > i else np.inf for i in (1, 2)]
-            code = classifier.outcome_of(excess, size, *moved, bool(c[0] == 1), self.state.step, c)
+            once, twice = (float(np.abs(w[-1] - w[-1 - i]).max()) if len(w) > i else np.inf for i in (1, 2))
+            code = classifier.outcome_of(excess, size, once, twice, c[0] == 1, self.state.step, c)
         settled = code == classifier.CONVERGED
         if self.engine.t2 >= 0 and self.engine.model.name == "minimalist":
             w = self.recent[-1]
