@@ -96,6 +96,9 @@ def call(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except UsageError as e:
+        if type(e).__name__ == "NoArgsIsHelpError":
+            output.line(e.ctx.get_help())
+            return 0
         return show(usage(e), argv, as_json)
     except EoslabError as e:
         return show(e, argv, as_json)
