@@ -72,7 +72,7 @@ def dataset(recording: Recording) -> xr.Dataset:
             "T1": ((), engine.t1),
             "T2": ((), engine.t2),
             "steps": ((), state.step + (1 if recording.diverged else 0)),
-            "max_eta_sharpness": ((), recording.max_eta),
+            "max_eta_sharpness": ((), recording.max_eta if recording.max_eta_at >= 0 else np.nan),
             "excursions": ((), recording.crossings[2] + recording.crossings[1]),
             "state_w": ("param", state.w),
             "state_exponent": ("param", state.exponent),
@@ -89,9 +89,16 @@ def dataset(recording: Recording) -> xr.Dataset:
     for name, unit in UNITS.items():
         is_loss = unit == UNITS["loss"]
         ds[name].attrs["units"] = getattr(model, "loss_convention", unit) if is_loss else unit
+    for name in recording.rows[0]["extra"]:
+        values = np.concatenate([rows["extra"][name] for rows in recording.rows])
+        ds[name] = ("step", _nan_row(values) if recording.diverged else values)
     _add_exponents(ds, recording)
     ds.attrs = attributes(model, rule, outcome)
     ds.attrs["record_every"] = recording.record_every
+    if recording.failure:
+        ds.attrs["failure"] = recording.failure
+    if rule.threshold.reason:
+        ds["threshold"].attrs["reason"] = rule.threshold.reason
     return ds
 
 

@@ -63,6 +63,8 @@ def trajectory(
     """
     from eoslab.results.schema import dataset
 
+    # a rule in continuous time learns here how many points its span is divided into
+    rule = rule.for_steps(steps) if hasattr(rule, "for_steps") else rule
     engine = engine_for(objective, rule)
     recording = Recording(engine, whole("record_every", record_every, 1))
     begin = state or State.start(_start_point(objective, w0))
@@ -114,6 +116,7 @@ class Recording:
     state: State | None = None
     outcome: str = "running"
     diverged: bool = False
+    failure: str = ""
 
     def run(
         self,
@@ -140,6 +143,10 @@ class Recording:
                 progress(self.state.step - begin.step, steps)
             if self.diverged:
                 self.events.append((classifier.DIVERGENCE, self.state.step + 1, np.nan))
+                return
+            self.failure = getattr(self.engine, "failure", "")
+            if self.failure:
+                self.outcome = "failed"
                 return
 
     def _chunk(self) -> int:
@@ -171,6 +178,7 @@ class Recording:
         for name in ("loss_osc", "loss_conv", "sharpness", "eta", "gfs", "above", "phase", "mantissa", "exponent"):
             values_of = getattr(rows, name)
             kept[name] = None if values_of is None else values_of[keep]
+        kept["extra"] = {name: values_of[keep] for name, values_of in rows.extra.items()}
         self.rows.append(kept)
 
     def _keep(self, rows: Rows, skip: int, end: int) -> np.ndarray:
@@ -253,7 +261,8 @@ class Recording:
             w = self.recent[-1]
             settled = settled or classifier.absorbing(tuple(w.tolist()), self.engine.rule.lr, self.engine.model.p)
         regime = regimes[classifier.regime_of(code, settled, c)]
-        outcome = "interrupted" if self.outcome == "interrupted" and not self.diverged else outcomes[code]
+        ended_early = self.outcome in ("interrupted", "failed") and not self.diverged
+        outcome = self.outcome if ended_early else outcomes[code]
         return outcome, regime
 
     def event_rows(self) -> list[tuple[str, int, float]]:
