@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eoslab.models.berthier import Berthier
     from eoslab.models.minimalist import Minimalist
+    from eoslab.models.minimalist_d import MinimalistD
     from eoslab.models.product_root import ProductRoot
     from eoslab.models.product_square import ProductSquare
     from eoslab.models.quadratic import Quadratic
     from eoslab.models.scalar_product import ScalarProduct
     from eoslab.models.uv import UV
 
-__all__ = ["UV", "Berthier", "Minimalist", "ProductRoot", "ProductSquare", "Quadratic", "ScalarProduct"]
+__all__ = [
+    "UV",
+    "Berthier",
+    "Minimalist",
+    "MinimalistD",
+    "ProductRoot",
+    "ProductSquare",
+    "Quadratic",
+    "ScalarProduct",
+]
 
 _HOME = {
     "Berthier": "berthier",
     "Minimalist": "minimalist",
+    "MinimalistD": "minimalist_d",
     "ProductRoot": "product_root",
     "ProductSquare": "product_square",
     "Quadratic": "quadratic",
