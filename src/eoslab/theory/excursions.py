@@ -9,7 +9,7 @@ import numpy as np
 
 from eoslab.core.numbers import Num, exp, log, maximum, minimum, sqrt
 from eoslab.theory.context import Context, segment
-from eoslab.theory.sharpening import entry, peak_q, stability_number
+from eoslab.theory.sharpening import Entry, entry, peak_q, stability_number
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least
 
 __all__ = [
@@ -135,7 +135,12 @@ def first_overshoot(
 
     Returns (hypotheses, Z): before and in the first excursion 1+r ≥ 1+r0, so q̄ = max of q over [r0, 0].
     """
-    e = entry(alpha0, beta10, beta20, h, h1, log_w0=log_w0)
+    return _first_overshoot(entry(alpha0, beta10, beta20, h, h1, log_w0=log_w0), alpha0, beta20, h, h1)
+
+
+def _first_overshoot(
+    e: Entry, alpha0: float, beta20: float, h: float, h1: float
+) -> tuple[tuple[Hypothesis, ...], float | None]:
     eps, k = h * h1, h1 / h
     if not e.holds or e.log_w_T1 is None:
         return (*e.hypotheses, at_least("s0 > 1", h1 * alpha0**2, 1, strict=True)), None
@@ -174,9 +179,7 @@ def _windows(c: Context) -> dict[str, Any]:
 
 def _overshoot(c: Context) -> Evidence:
     a_priori, Z0 = (
-        first_overshoot(
-            float(c.alpha[0]), float(c.beta1[0]), float(c.beta2[0]), c.h, c.h1, log_w0=float(c.log_w[0])
-        )
+        _first_overshoot(c.entry, float(c.alpha[0]), float(c.beta2[0]), c.h, c.h1)
         if c.dynamics == "gd"
         else ((), None)
     )

@@ -145,7 +145,7 @@ def entry(
         T1=(4 * alpha0 * (alpha_e - alpha0) / h, 1 + float(np.sum(cells))),
         log_w_T1=log_w,
         edge_beta2=alpha_e * max(beta20, math.sqrt(max(alpha_e**2 - y_hi, 0.0))),
-        s_T1_max=2 + entry_overshoot(eps),
+        s_T1_max=max(2 + entry_overshoot(eps), s0 + eps / 2 + eps**2 / (16 * s0)),
     )
 
 
@@ -242,7 +242,7 @@ def _phases(c: Context) -> Evidence:
 
 
 def _entry(c: Context) -> Evidence:
-    e = entry(float(c.alpha[0]), float(c.beta1[0]), float(c.beta2[0]), c.h, c.h1, log_w0=float(c.log_w[0]))
+    e = c.entry
     if not e.holds:
         return Evidence(hypotheses=e.hypotheses)
     assert e.T1 is not None
