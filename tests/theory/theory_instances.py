@@ -32,7 +32,9 @@ class Lanes:
 
 def simulate(h, h1, alpha, beta1, beta2, steps, *, floor=None, cap=False):
     """Gradient descent on lanes; |β1| is carried as its logarithm, so it never dies of underflow."""
-    h, h1, alpha, beta1, beta2 = (np.array(x, dtype=float) for x in np.broadcast_arrays(h, h1, alpha, beta1, beta2))
+    h, h1, alpha, beta1, beta2 = (
+        np.array(x, dtype=float) for x in np.broadcast_arrays(h, h1, alpha, beta1, beta2)
+    )
     n = len(h)
     w, logs = np.empty((steps + 1, 3, n)), np.empty((steps + 1, n))
     edge = np.sqrt(2 / h1)
