@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import exp, isfinite
+from math import exp, isfinite, log
 from typing import Any, TypeAlias
 
 from flint import arb, fmpq
@@ -143,13 +143,17 @@ def propose_trap(s: float, w: float, r: float, k: float, eps: float, dead: bool)
     """
     r = abs(r)
     ceiling = k if dead else min(2.0, k)
-    if not (0.0 < s < ceiling and w < 0.5 and r < 0.9):
+    # Below 1e-100 the floats of this search underflow; such a state is not about to be trapped.
+    if not (1e-100 < s < ceiling and w < 0.5 and r < 0.9):
         return None
+    room = log(ceiling / s)
     D, R = 0.0, max(r, 1e-30)
     for _ in range(60):
+        if D >= room:
+            return None
         lo, hi = s * exp(-D), s * exp(D)
         m = 0.0 if dead else max((1 - lo) ** 2, (1 - hi) ** 2)
-        if hi >= ceiling or m >= 1.0:
+        if m >= 1.0:
             return None
         for _ in range(20):
             up = (1 + R) ** 2

@@ -25,7 +25,7 @@ __all__ = ["SharpnessWatch", "certainly_above", "certainly_below"]
 State: TypeAlias = tuple[Any, Any, Any]
 Params: TypeAlias = tuple[Any, Any, Any]
 
-#: The minors need no more bits than this, however many the trajectory needs.
+#: With a free τ the minors need no more bits than this, however many the trajectory needs.
 MINOR_BITS = 192
 #: How far (relatively) above the floating-point eigenvalue τ is put, tried in this order.
 MARGINS = (2.0**-36, 2.0**-30, 2.0**-24)
@@ -85,7 +85,8 @@ class SharpnessWatch:
     def cover(self, path: Sequence[State], first: int) -> tuple[str, int]:
         """Prove the bound for all states of a path: ("covered" | "exceeded" | "unclear", step)."""
         precision = ctx.prec
-        ctx.prec = min(precision, MINOR_BITS)
+        # A given δ may lie arbitrarily close to the largest sharpness; then all bits count.
+        ctx.prec = min(precision, MINOR_BITS) if self.fixed is None else precision
         try:
             for i, state in enumerate(path):
                 if certainly_below(state, self.p, self.level):

@@ -121,7 +121,7 @@ def attempt(
                     return Attempt("exceeded", where, bits), watch
                 if verdict == "unclear":
                     return give_up("precision"), watch
-            if step >= next_try:
+            if step >= min(next_try, max_steps):
                 proposal = propose_trap(s, w, r, k, eps, bool(state[1].is_zero()))
                 if proposal:
                     reduced = Reduced.of(state, problem)
