@@ -10,11 +10,11 @@ import pytest
 from eoslab.certify import STATEMENTS, certify, exit_code, replay
 from eoslab.core.errors import InvalidArgument, UnknownName
 
-CONVERGES = dict(lambda1=1, lambda2="1/300", b=1, lr="3.125", w0=".75,.001,.8")
-DIVERGES = dict(lambda1=1, lambda2="1/10", b=1, lr=4, w0="1,0.2,0.9")
-D2 = dict(lambda1=1, lambda2=".9", b=1, lr=10, w0="20,0,20")
-SADDLE = dict(lambda1=1, lambda2="1/10", b=1, lr=1, w0="0,0.3,0")
-NO_MINIMISER = dict(lambda1=1, lambda2="1/2", b=1, lr="2.9", w0="1,.001,.9")
+CONVERGES = {"lambda1": 1, "lambda2": "1/300", "b": 1, "lr": "3.125", "w0": ".75,.001,.8"}
+DIVERGES = {"lambda1": 1, "lambda2": "1/10", "b": 1, "lr": 4, "w0": "1,0.2,0.9"}
+D2 = {"lambda1": 1, "lambda2": ".9", "b": 1, "lr": 10, "w0": "20,0,20"}
+SADDLE = {"lambda1": 1, "lambda2": "1/10", "b": 1, "lr": 1, "w0": "0,0.3,0"}
+NO_MINIMISER = {"lambda1": 1, "lambda2": "1/2", "b": 1, "lr": "2.9", "w0": "1,.001,.9"}
 
 VERDICTS = [
     (CONVERGES, None, "sharpness-bound", "PROVED", "trapping-region"),
@@ -75,7 +75,11 @@ def largest_sharpness(question, step):
         lr, l2 = mpmath.mpf(question["lr"]), mpmath.mpf(1) / 300
         a, x, y = mpmath.mpf("0.75"), mpmath.mpf("0.001"), mpmath.mpf("0.8")
         for _ in range(step):
-            a, x, y = a - lr * (a * x * x + l2 * (a * y - 1) * y), x - lr * a * a * x, y - lr * l2 * (a * y - 1) * a
+            a, x, y = (
+                a - lr * (a * x * x + l2 * (a * y - 1) * y),
+                x - lr * a * a * x,
+                y - lr * l2 * (a * y - 1) * a,
+            )
         q, m, d = x * x + l2 * y * y, a * a, l2 * a * a
         c1, c2 = (2 * a * x) ** 2, (l2 * (2 * a * y - 1)) ** 2
         left, right = max(q, m, d), m + q + 1
@@ -96,7 +100,14 @@ def test_a_first_step_that_all_but_kills_beta1_needs_2048_bits():
 
 
 def test_long_cycles_need_more_than_the_first_precision():
-    question = dict(lambda1=1, lambda2="1/1000", b=1, lr=8, w0="0.6246,0.01,1.2508", prove="converges")
+    question = {
+        "lambda1": 1,
+        "lambda2": "1/1000",
+        "b": 1,
+        "lr": 8,
+        "w0": "0.6246,0.01,1.2508",
+        "prove": "converges",
+    }
     cert = certify(**question)
     assert (cert.verdict, cert.bits) == ("PROVED", 512)
     low = certify(**question, max_bits=256)
@@ -185,18 +196,18 @@ def test_an_interrupt_is_a_verdict_and_keeps_what_was_proved():
 
 def test_misuse_is_explained():
     for wrong in (
-        dict(lambda2="2"),
-        dict(lambda2="0"),
-        dict(lr="-1"),
-        dict(b=0),
-        dict(w0="1,2"),
-        dict(w0=("1", "x", "2")),
-        dict(lr="1/0"),
-        dict(lr=float("nan")),
-        dict(lr="1e999999999"),
-        dict(max_bits=10),
-        dict(delta="-2"),
-        dict(delta="0.1", prove="converges"),
+        {"lambda2": "2"},
+        {"lambda2": "0"},
+        {"lr": "-1"},
+        {"b": 0},
+        {"w0": "1,2"},
+        {"w0": ("1", "x", "2")},
+        {"lr": "1/0"},
+        {"lr": float("nan")},
+        {"lr": "1e999999999"},
+        {"max_bits": 10},
+        {"delta": "-2"},
+        {"delta": "0.1", "prove": "converges"},
     ):
         with pytest.raises(InvalidArgument):
             certify(**{**CONVERGES, **wrong})

@@ -12,7 +12,7 @@ floating point: floats only propose where to look and which parameters to try.
 from eoslab.certify.certificate import STATEMENTS, Certificate, DamagedCertificate, load, save
 from eoslab.certify.command import certificate_json, exit_code, replay_file
 from eoslab.certify.prove import certify
-from eoslab.certify.replay import Replay, replay, replay_seconds
+from eoslab.certify.second_opinion import Replay, replay, replay_seconds
 
 __all__ = [
     "STATEMENTS",

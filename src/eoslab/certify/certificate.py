@@ -1,7 +1,7 @@
 """A certificate: what was shown, about what, and everything that is needed to show it again.
 
 The file is canonical JSON with a SHA-256 digest over all other fields. The digest only guards against accidents
-and idle tampering, the proof is :func:`eoslab.certify.replay.replay`, which recomputes what is claimed.
+and idle tampering, the proof is :func:`eoslab.certify.second_opinion.replay`, which recomputes what is claimed.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Certificate:
         """Parse a file's content strictly: every field present, of its type, and no other field.
 
         Raises DamagedCertificate otherwise. The digest is not compared here:
-        :func:`eoslab.certify.replay.replay` does that and reports it.
+        :func:`eoslab.certify.second_opinion.replay` does that and reports it.
         """
         try:
             content = json.loads(text, object_pairs_hook=_no_duplicates)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eoslab.certify.certificate import Certificate, DamagedCertificate, load
-from eoslab.certify.replay import Replay, replay
+from eoslab.certify.second_opinion import Replay, replay
 
 __all__ = ["certificate_json", "exit_code", "replay_file"]
 

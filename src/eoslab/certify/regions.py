@@ -149,7 +149,7 @@ def propose_trap(s: float, w: float, r: float, k: float, eps: float, dead: bool)
     room = log(ceiling / s)
     D, R = 0.0, max(r, 1e-30)
     for _ in range(60):
-        if D >= room:
+        if room <= D:
             return None
         lo, hi = s * exp(-D), s * exp(D)
         m = 0.0 if dead else max((1 - lo) ** 2, (1 - hi) ** 2)
