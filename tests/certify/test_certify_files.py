@@ -9,6 +9,7 @@ import sys
 from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from eoslab.certify import (
@@ -24,7 +25,7 @@ from eoslab.certify import (
     save,
 )
 from eoslab.certify.exact import above, below, exact
-from eoslab.core.errors import BadData
+from eoslab.core.errors import BadData, InvalidArgument
 
 QUESTION = {"lambda1": 10, "lambda2": "1/20", "b": 1, "lr": "1/5", "w0": "0.95,0.001,0.9"}
 
@@ -240,6 +241,8 @@ def test_the_printed_json_has_the_published_keys_and_outward_decimals(cert):
     assert json.loads(json.dumps(shown)) == shown
     assert shown["enclosure"] == list(cert.enclosure)
     assert Decimal(shown["delta"]) == Decimal(cert.delta)
+    asked = certificate_json(certify(**QUESTION, delta="1/3"))
+    assert Fraction(1, 3) <= Fraction(asked["delta"]) < Fraction(1, 3) + Fraction(1, 10**10)
     nothing = certificate_json(certify(**QUESTION, max_steps=0))
     assert (nothing["verdict"], nothing["enclosure"], nothing["delta"]) == ("UNDECIDED", None, None)
     assert certificate_json(cert, replay(cert))["replay"] == "confirmed"
@@ -261,6 +264,12 @@ def test_inputs_are_exact_rationals():
     assert exact("x", "-1e-4") == Fraction(-1, 10000)
     assert exact("x", 0.1) == Fraction(3602879701896397, 2**55)
     assert exact("x", Decimal("0.1")) == Fraction(1, 10)
+    assert exact("x", Fraction(10**400)) == 10**400
+    assert exact("x", np.int64(7)) == 7
+    assert exact("x", np.float32(0.5)) == Fraction(1, 2)
+    for wrong in ("1e4001", "1" * 4251, "1e-3000/1e3000", "0x10", "1_0", "", "1/2/3", None, [1], True, 1j, "nan"):
+        with pytest.raises(InvalidArgument):
+            exact("x", wrong)
     assert certify(1, "1/3", 1, 0.5, "0.1,0.1,0.1", max_steps=0).lr == "1/2"
 
 

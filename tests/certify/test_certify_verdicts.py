@@ -170,9 +170,27 @@ def test_a_start_at_a_minimiser_is_decided_at_step_0():
 
 
 def test_extreme_sizes_are_no_trap():
-    for w0 in ("1e300,1,1", "1e-300,1e-300,1e-300", "1e-200,0,1", "1,1e400,1"):
+    for w0 in ("1e4000,0,0", "1e300,1,1", "1e-300,1e-300,1e-300", "1e-200,0,1", "1,1e400,1"):
         cert = certify(1, "1/300", 1, 1, w0, max_steps=300)
         assert cert.verdict in {"PROVED", "UNDECIDED"}
+        assert replay(cert).ok
+
+
+def test_extreme_units_are_no_trap():
+    for lambda1, lambda2, b, lr, w0 in (
+        ("1e400", "1e300", "1e-400", "1e-100", "1e-200,1e-210,1e-201"),
+        ("1", "1e-900", "1", "1", "1,1e-3,1"),
+        ("1e-500", "1e-600", "1e50", "1e450", "1,1,1"),
+    ):
+        cert = certify(lambda1, lambda2, b, lr, w0, max_steps=100, max_bits=512)
+        assert replay(cert).ok
+
+
+def test_beta1_that_vanishes_exactly_after_one_step_is_confirmed_by_both_arithmetics():
+    # ηλ1α² = 1. The product of balls around 1/3 and 3 is not exactly 1, that of 1/4 and 4 is.
+    for lambda1, lr in ((3, "1/3"), (4, "1/4")):
+        cert = certify(lambda1, "1/10", 1, lr, "1,1/10,1")
+        assert cert.verdict == "PROVED"
         assert replay(cert).ok
 
 

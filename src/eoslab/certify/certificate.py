@@ -50,6 +50,8 @@ METHODS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 HELP = "Give a file written by eoslab certify -o"
+#: Margins of hypotheses are not told beyond this: those of a divergence grow doubly exponentially.
+WIDEST_MARGIN = 10**100
 VERDICTS = ("PROVED", "REFUTED", "UNDECIDED")
 
 

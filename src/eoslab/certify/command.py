@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from eoslab.certify.certificate import Certificate, DamagedCertificate, load
+from eoslab.certify.exact import above, below
 from eoslab.certify.second_opinion import Replay, replay
 
 __all__ = ["certificate_json", "exit_code", "replay_file"]
@@ -20,16 +22,19 @@ def certificate_json(cert: Certificate, replayed: Replay | None = None) -> dict[
     """The object that ``eoslab certify --json`` prints.
 
     ``verdict``, ``statement``, ``step``, ``bits``, ``enclosure`` [lo, hi] of η·λ1·α∞² and ``delta`` (decimal
-    strings rounded outward, null where there is none), ``seconds``. With the result of a replay it is followed
-    by ``replay`` ("confirmed" or "failed") and ``failures``.
+    strings rounded away from the claim, null where there is none), ``seconds``. With the result of a replay
+    ``replay`` ("confirmed" or "failed") and ``failures`` follow.
     """
+    delta = cert.delta
+    if delta is not None and "/" in delta:  # a δ that was asked for, as an exact fraction
+        delta = (below if cert.verdict == "REFUTED" else above)(Fraction(delta))
     shown: dict[str, Any] = {
         "verdict": cert.verdict,
         "statement": cert.statement,
         "step": cert.step,
         "bits": cert.bits,
         "enclosure": None if cert.enclosure is None else list(cert.enclosure),
-        "delta": cert.delta,
+        "delta": delta,
         "seconds": float(cert.seconds),
     }
     if replayed is not None:

@@ -8,6 +8,7 @@ claim, so that the printed number is still true.
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Iterable
 from decimal import Decimal
@@ -20,8 +21,9 @@ __all__ = ["Point", "above", "below", "exact", "exact_positive", "point"]
 
 Point = tuple[Fraction, Fraction, Fraction]
 
-#: Longest text and largest decimal exponent of an input; "1e999999999" would be an integer of 400 MB.
-MAX_TEXT, MAX_EXPONENT = 20_000, 5_000
+#: Longest text of a decimal, largest decimal exponent and most bits of an input. "1e999999999" would be an integer of 400 MB,
+#: and Python refuses to print integers of more than 4300 digits (14,284 bits).
+MAX_TEXT, MAX_EXPONENT, MAX_BITS = 4_250, 4_000, 14_000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE]([+-]?\d+))?")
 
 
@@ -42,6 +44,13 @@ def exact(name: str, value: Any) -> Fraction:
     >>> exact("lr", "3.125"), exact("lambda2", "1/300"), exact("x", 0.5)
     (Fraction(25, 8), Fraction(1, 300), Fraction(1, 2))
     """
+    x = _parsed(name, value)
+    if max(x.numerator.bit_length(), x.denominator.bit_length()) > MAX_BITS:
+        raise InvalidArgument(name, "a number with more than 4000 digits", "a shorter one")
+    return x
+
+
+def _parsed(name: str, value: Any) -> Fraction:
     if isinstance(value, str):
         top, slash, bottom = value.partition("/")
         number = _decimal(name, top, value)
@@ -51,15 +60,18 @@ def exact(name: str, value: Any) -> Fraction:
         if divisor == 0:
             raise InvalidArgument(name, repr(value), "a fraction with a denominator other than 0")
         return number / divisor
-    if isinstance(value, bool) or not hasattr(value, "as_integer_ratio"):
-        raise InvalidArgument(name, repr(value), "a number, or text such as '1/300'")
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise InvalidArgument(name, value, "a finite number")
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, Decimal) and value.is_finite():
         return _decimal(name, str(value), str(value))
-    if not math.isfinite(value):
-        raise InvalidArgument(name, value, "a finite number")
-    top_int, bottom_int = value.as_integer_ratio()
+    if isinstance(value, bool):
+        raise InvalidArgument(name, value, "a number, or text such as '1/300'")
+    try:
+        if hasattr(value, "__index__"):  # int and the integers of NumPy
+            return Fraction(operator.index(value))
+        top_int, bottom_int = value.as_integer_ratio()
+    except (AttributeError, ValueError, OverflowError):
+        raise InvalidArgument(name, repr(value), "a finite number, or text such as '1/300'") from None
     return Fraction(int(top_int), int(bottom_int))
 
 

@@ -22,7 +22,7 @@ import flint
 import mpmath
 
 from eoslab import __version__
-from eoslab.certify.certificate import STATEMENTS, Certificate, Hypothesis, Region
+from eoslab.certify.certificate import STATEMENTS, WIDEST_MARGIN, Certificate, Hypothesis, Region
 from eoslab.certify.exact import above, below, exact
 from eoslab.certify.problem import Problem
 from eoslab.certify.regions import ball, bounds, propose_tail, tail_below
@@ -211,7 +211,11 @@ def _upper(x: Any, digits: int = 12) -> str:
 
 
 def _margins(result: Attempt) -> tuple[Hypothesis, ...]:
-    return tuple(Hypothesis(name, below(bounds(margin)[0], 3)) for name, margin in result.margins)
+    """Margins with three digits; in a divergence they may be astronomical and are cut."""
+    return tuple(
+        Hypothesis(name, below(bounds(margin.min(flint.arb(WIDEST_MARGIN)))[0], 3))
+        for name, margin in result.margins
+    )
 
 
 def _trapped(

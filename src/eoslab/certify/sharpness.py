@@ -75,7 +75,10 @@ class SharpnessWatch:
         point = tuple(float(x) for x in state)
         if not all(map(isfinite, point)):
             return float("inf")
-        return self.lr_float * sharpness(point, (1.0, 1.0, 1.0), self.floats)
+        try:
+            return self.lr_float * sharpness(point, (1.0, 1.0, 1.0), self.floats)
+        except OverflowError:
+            return float("inf")
 
     def note(self, state: State, step: int, value: float) -> None:
         """Remember where the largest value was seen."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite, sqrt
 from typing import Any, TypeAlias
 
 from eoslab.certify.problem import Problem
@@ -68,13 +67,6 @@ def run_balls(state: State, lr: Any, p: tuple[Any, Any, Any], steps: int) -> lis
     return path
 
 
-def _float(x: Fraction) -> float:
-    try:
-        return float(x)
-    except OverflowError:
-        return float("inf") if x > 0 else float("-inf")
-
-
 def attempt(
     problem: Problem,
     bits: int,
@@ -96,9 +88,10 @@ def attempt(
     p = (ball(problem.lambda1), ball(problem.lambda2), ball(problem.b))
     watch = SharpnessWatch(problem, p, tau) if watch_sharpness else None
     state: State = (ball(problem.w0[0]), ball(problem.w0[1]), ball(problem.w0[2]))
-    h1, k, eps, b = map(_float, (problem.h1, problem.k, problem.eps, problem.b))
-    edge = sqrt(2 / h1) if h1 > 0 and isfinite(h1) else 1.0
+    h1, b = ball(problem.h1), ball(problem.b)
+    k, eps, edge = float(ball(problem.k)), float(ball(problem.eps)), float((2 / h1).sqrt())
     best: Attempt | None = None
+    best_width: Fraction | None = None
     step, next_try, next_report = 0, 0, REPORT_EVERY
     path: Sequence[State] = ()
 
@@ -107,8 +100,8 @@ def attempt(
 
     try:
         while True:
-            alpha, beta1, beta2 = (float(x) for x in state)
-            s, w, r = h1 * alpha * alpha, h1 * beta1 * beta1, alpha * beta2 / b - 1.0
+            alpha, beta1, beta2 = state
+            s, w, r = float(h1 * alpha**2), float(h1 * beta1**2), float(alpha * beta2 / b - 1)
             if step == 0 or seems_divergent(s, w, r, k, eps):
                 # D1 and D2 are invariant: the first state of the last block that proves one comes first.
                 for i, earlier in enumerate([*path, state]):
@@ -122,25 +115,28 @@ def attempt(
                 if verdict == "unclear":
                     return give_up("precision"), watch
             if step >= min(next_try, max_steps):
-                proposal = propose_trap(s, w, r, k, eps, bool(state[1].is_zero()))
+                proposal = propose_trap(s, w, r, k, eps, bool(beta1.is_zero()))
                 if proposal:
                     reduced = Reduced.of(state, problem)
                     region = trap(reduced, *map(_rounded_up, proposal))
                     if region and (tau is None or tail_below(reduced, region, ball(tau))):
-                        best = Attempt("trapped", step, bits, reduced, region, region.margins)
                         if watch is not None and tau is None:
                             watch.note(state, step, watch.estimate(state))
-                        if bounds(region.hi)[1] - bounds(region.lo)[0] <= width:
-                            return best, watch
+                        this_width = bounds(region.hi)[1] - bounds(region.lo)[0]
+                        if best_width is None or this_width < best_width:
+                            best = Attempt("trapped", step, bits, reduced, region, region.margins)
+                            best_width = this_width
+                        if best_width <= width:
+                            return give_up("trapped"), watch
                 # Attempts cost more than a block; 0.4 % of the steps done is a fair price for the next.
                 next_try = step + step // 256
             if step >= max_steps:
                 return give_up("steps"), watch
             # `not (<=)` is also true for NaN.
-            if not float(state[0].rad()) <= WIDEST * max(abs(alpha), edge):
+            if not float(alpha.rad()) <= WIDEST * max(abs(float(alpha)), edge):
                 return give_up("precision"), watch
             if progress is not None and step >= next_report:
-                progress(step, float(state[0].rad()))
+                progress(step, float(alpha.rad()))
                 next_report = step + REPORT_EVERY
             *path, state = run_balls(state, lr, p, min(BLOCK, max_steps - step))
             step += len(path)
