@@ -305,6 +305,28 @@ def test_the_sharpness_bound_holds_at_sampled_points_with_50_digits():
             assert Fraction(cert.enclosure[0]) < s_end < Fraction(cert.enclosure[1])
 
 
+def test_verdicts_of_random_questions_against_high_precision():
+    """Every PROVED convergence and sharpness bound is looked at with more digits than the balls had."""
+    rng, proved = random.Random(3), 0
+    while proved < 30:
+        b = Fraction(rng.choice([-1, 1]) * rng.randint(1, 9), rng.randint(1, 9))
+        size, k = float(abs(b)) ** 0.5, Fraction(rng.choice([1, 1.5, 2, 5, 20]))
+        w0 = [Fraction(rng.uniform(-1.5, 1.5) * size).limit_denominator(200) for _ in range(3)]
+        lr = Fraction(rng.randint(5, 35), 10) / abs(b)
+        cert = certify(1, 1 / k, b, lr, w0, max_steps=400)
+        if cert.statement != "sharpness-bound":
+            continue
+        proved += 1
+        problem = Problem(Fraction(1), 1 / k, b, lr, tuple(w0))
+        with mpmath.workdps(40):
+            path = long_truth(problem, cert.step + 50, cert.bits)
+            for step in {cert.peak_step, *range(0, cert.step + 50, 1 + cert.step // 8)}:
+                assert high_precision_sharpness(problem, path[step]) < 2 + mpmath.mpf(cert.delta)
+            assert high_precision_sharpness(problem, path[cert.peak_step]) > 2 + mpmath.mpf(cert.delta_lower)
+        for alpha, _, _ in path[cert.step :]:
+            assert Fraction(cert.enclosure[0]) < problem.h1 * alpha**2 < Fraction(cert.enclosure[1])
+
+
 def high_precision_sharpness(problem, w):
     def number(x):
         return mpmath.mpf(x.numerator) / x.denominator

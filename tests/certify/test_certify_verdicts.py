@@ -130,6 +130,13 @@ def test_without_a_stable_minimiser_a_bounded_run_proves_proposition_0_3():
     assert (cert.verdict, cert.statement) in {("PROVED", "no-stable-minimiser"), ("PROVED", "diverges")}
     undecided = certify(**NO_MINIMISER, prove="converges", max_steps=10)
     assert undecided.verdict == "UNDECIDED"
+    assert "no stable minimiser" in undecided.reason
+
+
+def test_the_sharpness_on_the_saddle_line_is_left_undecided_at_once():
+    cert = certify(**SADDLE, prove="sharpness-bound")
+    assert (cert.verdict, cert.step) == ("UNDECIDED", 0)
+    assert "critical point" in cert.reason
 
 
 @pytest.mark.parametrize("b", ["4", "-4", "9/4", "-1/9"])
@@ -223,7 +230,7 @@ def test_misuse_is_explained():
         {"lr": "1/0"},
         {"lr": float("nan")},
         {"lr": "1e999999999"},
-        {"max_bits": 10},
+        {"max_bits": 127},
         {"delta": "-2"},
         {"delta": "0.1", "prove": "converges"},
     ):

@@ -21,8 +21,8 @@ __all__ = ["Point", "above", "below", "exact", "exact_positive", "point"]
 
 Point = tuple[Fraction, Fraction, Fraction]
 
-#: Longest text of a decimal, largest decimal exponent and most bits of an input. "1e999999999" would be an integer of 400 MB,
-#: and Python refuses to print integers of more than 4300 digits (14,284 bits).
+#: Longest text of a decimal, largest decimal exponent and most bits of an input: "1e999999999" would be an
+#: integer of 400 MB, and Python refuses to print integers of more than 4300 digits (14,284 bits).
 MAX_TEXT, MAX_EXPONENT, MAX_BITS = 4_250, 4_000, 14_000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE]([+-]?\d+))?")
 

@@ -82,18 +82,18 @@ def certify(
         if asked <= -2:
             raise InvalidArgument("delta", delta, "a number > −2", "The bound is S ≤ (2+δ)/η, and S > 0")
         prove = "sharpness-bound"
-    limits = whole("max_steps", max_steps), whole("max_bits", max_bits, 64)
+    limits = whole("max_steps", max_steps), whole("max_bits", max_bits, 128)
     target = exact("width", width)
     blank = _blank(problem, prove, asked, *limits)
-    # Without a stable minimiser only a dead β1 can be trapped, so there is no sharpness worth following.
+    # Without a stable minimiser only β1 = 0 can be trapped, so otherwise there is no sharpness worth following.
     trappable = problem.has_stable_minimiser or problem.w0[1] == 0
 
     if prove == "no-stable-minimiser":
         cert = _critical_points(blank, problem)
-    elif problem.on_saddle and prove != "sharpness-bound":
+    elif problem.on_saddle:
         cert = _saddle(blank, prove)
     else:
-        follow = prove == "sharpness-bound" or (prove is None and trappable)
+        follow = (prove in (None, "sharpness-bound") and trappable) or asked is not None
         cert = _search(blank, problem, asked, follow, *limits, target, progress)
         if prove is None and cert.verdict == "UNDECIDED" and cert.reason != "interrupted":
             alternative = _critical_points(blank, problem)
@@ -154,13 +154,10 @@ def _critical_points(blank: Certificate, problem: Problem) -> Certificate:
 
 def _saddle(blank: Certificate, prove: str | None) -> Certificate:
     """A start with α = β2 = 0 is a critical point: gradient descent stays there."""
-    return replace(
-        blank,
-        statement=prove or "converges",
-        verdict="REFUTED",
-        reason="the start is a critical point that is no minimiser (α = β2 = 0): gradient descent stays there",
-        method="saddle",
-    )
+    reason = "the start is a critical point that is no minimiser (α = β2 = 0): gradient descent stays there"
+    if prove == "sharpness-bound":  # S is constant there, but no trapping region covers it
+        return replace(blank, reason=reason)
+    return replace(blank, statement=prove or "converges", verdict="REFUTED", reason=reason, method="saddle")
 
 
 def _search(
@@ -197,7 +194,10 @@ def _search(
         if result.kind == "interrupted":
             return replace(undecided, reason="interrupted")
         if result.kind == "steps":
-            return replace(undecided, reason=f"neither a trapping region nor divergence within {max_steps} steps")
+            found = "neither a trapping region nor divergence"
+            if not problem.has_stable_minimiser:
+                found = "no divergence (and no stable minimiser to converge to)"
+            return replace(undecided, reason=f"{found} within {max_steps} steps")
         if bits == max_bits:
             return replace(
                 undecided,

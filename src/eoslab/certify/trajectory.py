@@ -36,8 +36,9 @@ Progress: TypeAlias = Callable[[int, float], None]
 
 #: Steps between two looks. Long enough that looking costs a few per cent, short against k.
 BLOCK = 16
-#: A ball of α wider than this, relative to max(|α|, α_e), is given up: 2⁻⁴⁸ is far below every margin needed.
-WIDEST = 2.0**-48
+#: A ball of α wider than this, relative to max(|α|, α_e), is given up. Proofs would often still succeed, but the
+#: margins of the certificate would depend on the radii, and a second implementation could not confirm them.
+WIDEST = 2.0**-80
 #: Steps between two calls of the progress callback.
 REPORT_EVERY = 1024
 
