@@ -20,6 +20,7 @@ RULES = eoslab.optimizers
 MODEL = eoslab.models.Minimalist(1.0, 1e-3)
 X = np.random.default_rng(1).normal(size=(50, 3))
 DATA = eoslab.models.MinimalistD.from_data(X, X @ [1.0, 2.0, 3.0])
+INPUTS = eoslab.models.MinimalistD([1.0, 0.5, 0.01], [0.0, 0.02, 1.0])
 CASES = {
     "edge": (MODEL, RULES.GD(lr=2.0), [0.95, 1e-3, 0.9]),
     "underflow": (MODEL, RULES.GD(lr=2.662), [0.5, 0.01, 0.1]),
@@ -29,7 +30,7 @@ CASES = {
     "heavy-ball": (MODEL, RULES.HeavyBall(lr=3.5, beta=0.5), [0.5, 0.01, 0.1]),
     "adam": (MODEL, RULES.Adam(lr=0.01), [0.5, 0.01, 0.1]),
     "rmsprop": (MODEL, RULES.RMSProp(lr=0.003), [0.5, 0.01, 0.1]),
-    "inputs": (eoslab.models.MinimalistD([1.0, 0.5, 0.01], [0.0, 0.02, 1.0]), RULES.GD(lr=2.4), [0.3, 1e-3, 0.02, 0.1]),
+    "inputs": (INPUTS, RULES.GD(lr=2.4), [0.3, 1e-3, 0.02, 0.1]),
     "mini-batch": (DATA, eoslab.dynamics.MiniBatch(RULES.GD(lr=0.1), 7, seed=3), [0.3, 0.1, 0.1, 0.1]),
 }  # fmt: skip
 STEPS = 2000

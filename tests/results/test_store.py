@@ -265,9 +265,11 @@ def test_a_full_disk_leaves_nothing_and_says_what_to_do(store, runs):
     sound = store.save(runs["stable"])
     full = OSError(errno.ENOSPC, "No space left on device")
     for use in (lambda: store.save(runs["edge"]), lambda: store.update(sound.path, runs["edge"])):
-        with mock.patch("pathlib.Path.write_text", side_effect=full):
-            with pytest.raises(StoreError, match=r"disk is full.*--out"):
-                use()
+        with (
+            mock.patch("pathlib.Path.write_text", side_effect=full),
+            pytest.raises(StoreError, match=r"disk is full.*--out"),
+        ):
+            use()
     assert os.listdir(store.root) == [sound.path.name]
     xr.testing.assert_identical(open_run(sound.path), runs["stable"])
 
@@ -292,9 +294,11 @@ def test_a_store_that_is_a_file_is_an_error(tmp_path, runs):
 
 
 def test_ctrl_c_while_saving_leaves_nothing(store, runs):
-    with mock.patch("eoslab.results.store._sha256", side_effect=KeyboardInterrupt):
-        with pytest.raises(KeyboardInterrupt):
-            store.save(runs["stable"])
+    with (
+        mock.patch("eoslab.results.store._sha256", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        store.save(runs["stable"])
     assert os.listdir(store.root) == []
 
 
@@ -429,9 +433,9 @@ def test_the_head_of_a_csv_file_says_where_it_comes_from(store, runs, tmp_path):
 def test_an_export_replaces_a_file_whole_or_not_at_all(store, runs, tmp_path):
     saved, out = store.save(runs["edge"]), tmp_path / "a.csv"
     out.write_text("before")
-    with mock.patch("csv.writer", side_effect=OSError(errno.ENOSPC, "No space left on device")):
-        with pytest.raises(StoreError, match="No space"):
-            store.export(saved.id, "csv", out)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with mock.patch("csv.writer", side_effect=full), pytest.raises(StoreError, match="No space"):
+        store.export(saved.id, "csv", out)
     assert out.read_text() == "before"
     assert os.listdir(tmp_path / "runs") == [saved.path.name]
     with pytest.raises(StoreError):

@@ -380,7 +380,7 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
     for _ in range(5):
         attributes = _attributes(path)
         problems = _damage(path, attributes)
-        ds = None
+        ds: xr.Dataset | None = None
         if not problems:
             try:
                 with xr.open_zarr(path, consolidated=False, chunks=None) as lazy:
