@@ -14,6 +14,7 @@ following ones increase to it, quadratically. (Bounds: docs/theory, Proposition 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 
 EPS = 2.220446049250313e-16
@@ -61,7 +62,7 @@ def arrowhead3_below(q: float, c1: float, m1: float, c2: float, m2: float, tau: 
     return d1 > 0.0 and d2 > 0.0 and (tau - q) * d1 * d2 > c1 * c1 * d2 + c2 * c2 * d1
 
 
-def arrowhead_top(q, c, m):  # type: ignore[no-untyped-def]
+def arrowhead_top(q: float, c: Sequence[float], m: Sequence[float]) -> float:
     """Largest eigenvalue of the arrowhead with corner q, border c[0..d−1], diagonal m[0..d−1]."""
     lead, total = 0, 0.0
     for i in range(len(m)):
@@ -87,7 +88,7 @@ def arrowhead_top(q, c, m):  # type: ignore[no-untyped-def]
     return m1 + x
 
 
-def arrowhead_below(q, c, m, tau):  # type: ignore[no-untyped-def]
+def arrowhead_below(q: float, c: Sequence[float], m: Sequence[float], tau: float) -> bool:
     """Whether all eigenvalues of the arrowhead are < tau (Schur complement of tau·I − H)."""
     schur = tau - q
     for i in range(len(m)):

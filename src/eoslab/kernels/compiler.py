@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["cache_dir", "kernel", "kernel_source", "shared_kernel"]
+__all__ = ["cache_dir", "diagonal_kernel", "kernel", "kernel_source", "shared_kernel"]
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FLAGS = 'cache=True, nogil=True, error_model="numpy"'
@@ -128,7 +128,7 @@ def slots_for(n: int, hom: int, adaptive: bool, projection: bool, n_h: int, n_p:
     every = range(n)
 
     def tup(template: str, k: int = n) -> str:
-        return "(" + ", ".join(template.format(i=i) for i in range(k)) + ",)"
+        return "(" + "".join(template.format(i=i) + ", " for i in range(k)) + ")"
 
     def hom_tup(at: str, other: str) -> str:
         return "(" + ", ".join((at if i == hom else other).format(i=i) for i in every) + ",)"
@@ -228,6 +228,23 @@ def _block_text(n: int, hom: int, n_h: int, n_p: int) -> list[str]:
         *block("visit_block", 8),
         *block("single_block", 1),
     ]
+
+
+def diagonal_kernel(rule: Any) -> ModuleType:
+    """The compiled kernels of the d-input model and a rule."""
+    return _compile(f"diagonal_{rule.name}", _diagonal_source(rule.name, _home(rule), rule.adaptive, rule.linear))
+
+
+@cache
+def _diagonal_source(rule: str, home: str, adaptive: bool, linear: bool) -> str:
+    functions: dict[str, ast.stmt] = {}
+    for module in ("eoslab.models.minimalist_d", home):
+        _functions(module, functions, set())
+    flags = f"ADAPTIVE = {adaptive}\nLINEAR = {linear}\nFACTORED = {rule == 'gd'}\n"
+    for node in ast.parse(flags).body:
+        functions[ast.unparse(node.targets[0])] = node  # type: ignore[attr-defined]
+    _functions("eoslab.kernels.loops_d", functions, set())
+    return _text(f"d inputs × {rule}", functions)
 
 
 def shared_kernel() -> ModuleType:

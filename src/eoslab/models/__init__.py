@@ -6,11 +6,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eoslab.models.berthier import Berthier
     from eoslab.models.minimalist import Minimalist
+    from eoslab.models.minimalist_d import MinimalistD
+    from eoslab.models.product_root import ProductRoot
+    from eoslab.models.product_square import ProductSquare
+    from eoslab.models.quadratic import Quadratic
+    from eoslab.models.scalar_product import ScalarProduct
+    from eoslab.models.uv import UV
 
-__all__ = ["Minimalist"]
+__all__ = [
+    "UV",
+    "Berthier",
+    "Minimalist",
+    "MinimalistD",
+    "ProductRoot",
+    "ProductSquare",
+    "Quadratic",
+    "ScalarProduct",
+]
 
-_HOME = {"Minimalist": "minimalist"}
+_HOME = {
+    "Berthier": "berthier",
+    "Minimalist": "minimalist",
+    "MinimalistD": "minimalist_d",
+    "ProductRoot": "product_root",
+    "ProductSquare": "product_square",
+    "Quadratic": "quadratic",
+    "ScalarProduct": "scalar_product",
+    "UV": "uv",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -130,7 +130,8 @@ def _class_defaults(kind: str, name: str) -> dict[str, Any]:
     except UnknownName:
         return {}
     found = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
-    if kind == "model" and hasattr(cls, "default_w0"):
+    # the start of a model of variable size is a property of the instance
+    if kind == "model" and isinstance(getattr(cls, "default_w0", None), tuple):
         found["start"] = list(cls.default_w0)
     return found
 

@@ -1,0 +1,65 @@
+"""Documentation runs: docstring examples, and the Python and shell blocks of the README."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eoslab
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# loops are text for the compiler; nn needs torch
+NOT_IMPORTED = ("eoslab.kernels.loops", "eoslab.kernels.fold", "eoslab.nn", "eoslab.__main__")
+MODULES = [
+    info.name
+    for info in pkgutil.walk_packages(eoslab.__path__, "eoslab.", onerror=lambda _: None)
+    if not info.name.startswith(NOT_IMPORTED)
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_give_what_they_say(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+
+
+def test_python_blocks_of_the_readme_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, object] = {}
+    assert blocks("python")
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), space)
+
+
+def test_commands_of_the_readme_run(tmp_path):
+    commands = [
+        line
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("eoslab ") and "demo" not in line
+    ]
+    assert commands
+    for line in commands:
+        words = line.split("#")[0].split()[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "eoslab", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, (line, done.stderr)
