@@ -1,0 +1,1 @@
+"""Continuous-time companions of gradient descent."""

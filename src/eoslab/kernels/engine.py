@@ -7,7 +7,8 @@ they are stored; a new kind of model adds an engine and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,8 @@ from eoslab.kernels.compiler import kernel
 __all__ = ["Engine", "LowDimensionalEngine", "Rows", "State"]
 
 Floats = NDArray[np.float64]
+#: Prefix under which an engine's own columns (``Rows.extra``) travel beside the others.
+EXTRA = "extra:"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Rows:
     gfs: Floats
     above: NDArray[np.bool_]
     phase: NDArray[np.int8] | None
+    #: What this engine measures beyond the schema: name → one number a step, kept as variables over ``step``.
+    extra: Mapping[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.w)

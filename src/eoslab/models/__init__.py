@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from eoslab.models.scalar_product import ScalarProduct
     from eoslab.models.uv import UV
 
-__all__ = ["UV", "Berthier", "Minimalist", "MinimalistD", "ProductRoot", "ProductSquare", "Quadratic", "ScalarProduct"]
+__all__ = [
+    "UV",
+    "Berthier",
+    "Minimalist",
+    "MinimalistD",
+    "ProductRoot",
+    "ProductSquare",
+    "Quadratic",
+    "ScalarProduct",
+]
 
 _HOME = {
     "Berthier": "berthier",

@@ -80,9 +80,7 @@ def method(run: Run) -> list[str]:
     if convention := run.ds.attrs.get("loss_convention"):
         lines.append(f"Loss: {convention}.")
     if run.preconditioned:
-        lines.append(
-            "The sharpness compared with the threshold is λmax(P⁻¹H)/η, P the optimizer's preconditioner."
-        )
+        lines.append("The sharpness compared with the threshold is λmax(P⁻¹H)/η, with the optimizer's P.")
     if "eig_converged" in run.ds:
         lines.append("Sharpness: λmax of the Hessian by an iterative eigenvalue solver, with residuals.")
     else:
@@ -103,19 +101,13 @@ def method(run: Run) -> list[str]:
 def warnings(run: Run) -> list[str]:
     """What a reader should know before trusting the numbers."""
     lines = []
-    if run.diverged_at is not None:
-        lines.append(f"The run diverged: from step {step_text(run.diverged_at)} on there are no finite numbers.")
     outcome = run.word("outcome")
     if outcome == "interrupted" or not run.ds.attrs.get("complete", True):
         lines.append("The run was interrupted before its last step.")
     if outcome == "metastable":
-        lines.append(
-            "It ends above the threshold with a dead oscillation: with more steps it would leave this point."
-        )
+        lines.append("It ends above the threshold with a dead oscillation: after more steps it would leave.")
     if outcome == "period-2":
-        lines.append(
-            "It ends in a lasting two-cycle: every second step looks calm, and the loss does not converge."
-        )
+        lines.append("It ends in a lasting two-cycle: every second step looks calm, the loss does not converge.")
     if event := run.event("beta1-underflow"):
         back = run.event("beta1-return")
         least = f", down to 10^{back.value:.0f}, and returned at step {step_text(back.step)}" if back else ""

@@ -26,18 +26,19 @@ def inline(drawing: Any, prefix: str, alt: str, size: str = "double") -> str:
 
     if drawn_points(drawing) > POINTS_MAX:
         data = base64.b64encode(render(drawing, "png", size=size, dpi=200)).decode()
-        return f'<img class="plot" alt="{escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
+        return f'<img class="plot {size}" alt="{escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
     text = render(drawing, "svg", size=size).decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.S)
-    text = _own_identifiers(text, prefix)
+    text = _own_identifiers(_joined_dots(text), prefix)
     text = re.sub(r' d="([^"]*)"', lambda m: f' d="{_shorter(m[1])}"', text)
     # one set of drawings for a light and a dark page: colours become variables of the style sheet
     for light in _COLOURS:
         text = re.sub(re.escape(light), f"var({_variable(light)})", text, flags=re.I)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
-    head = f'<svg class="plot" role="img" aria-label="{escape(alt, quote=True)}" viewBox="0 0 {width} {height}"'
+    head = f'<svg class="plot {size}" role="img" aria-label="{escape(alt, quote=True)}"'
+    head += f' viewBox="0 0 {width} {height}"'
     head += ' xmlns:xlink="http://www.w3.org/1999/xlink"' if "xlink:href" in text else ""
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"<svg[^>]*>", head + ">", text, count=1)).strip()
 
@@ -60,6 +61,27 @@ def drawn_points(drawing: Any) -> int:
 
 def _variable(colour: str) -> str:
     return "--c" + colour.lstrip("#").lower()
+
+
+def _joined_dots(text: str) -> str:
+    """Clouds of round dots as one path each: a stroke of no length with round ends is a dot in few bytes."""
+
+    def join(found: re.Match[str]) -> str:
+        radius, styles = float(found["radius"]), set(re.findall(r'style="([^"]*)"', found["uses"]))
+        places = re.findall(r' x="([\d.-]+)" y="([\d.-]+)"', found["uses"])
+        fill = re.fullmatch(r"fill: (#\w{6})", styles.pop()) if len(styles) == 1 else None
+        if len(places) < 20 or fill is None:
+            return found[0]
+        strokes = "".join(f"M{float(x):.2f} {float(y):.2f}h0" for x, y in places)
+        style = f"fill: none; stroke: {fill[1]}; stroke-width: {2 * radius:g}; stroke-linecap: round"
+        return f'{found["defs"]}{found["open"]}<path d="{strokes}" style="{style}"/>\n</g>'
+
+    # matplotlib writes a marker once, centred at 0 and begun at its top, and then a 'use' for each place
+    pattern = (
+        r'(?P<defs><defs>\s*<path id="(?P<id>[^"]+)" d="M 0 (?P<radius>[\d.]+) \s*C[^"]*"[^>]*/>\s*</defs>\s*)'
+        r'(?P<open><g[^>]*>)\s*(?P<uses>(?:<use xlink:href="#(?P=id)"[^>]*/>\s*)+)</g>'
+    )
+    return re.sub(pattern, join, text)
 
 
 def _own_identifiers(text: str, prefix: str) -> str:

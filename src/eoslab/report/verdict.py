@@ -38,28 +38,23 @@ def sentence(run: Run) -> str:
     regime, last = run.word("regime"), final_index(run)
     steps = step_text(run.scalar("steps", float(run.step[-1])))
     if run.diverged_at is not None:
-        return (
-            f"Diverged at step {step_text(run.diverged_at)}. A smaller η or a smaller start would keep it finite."
-        )
+        return f"Diverged at step {step_text(run.diverged_at)}. A smaller η or a smaller start would stay finite."
     if not np.isfinite(run.threshold):
-        return (
-            f"{steps} steps; the loss ends at {number_text(run.series('loss')[last])}. This rule has no threshold."
-        )
-    ratio = run.sharpness[last] / run.threshold
-    mark = run.threshold_label
+        loss = number_text(run.series("loss")[last])
+        return f"{steps} steps of a rule without a stability threshold; the loss ends at {loss}."
+    mark, end = run.threshold_label, f"ends at {number_text(run.sharpness[last] / run.threshold)} of it"
     if regime == "stable":
-        return f"Stable: the sharpness stays below {mark} for all {steps} steps and ends at {number_text(ratio)} of it."
+        return f"Stable: the sharpness stays below {mark} for all {steps} steps and {end}."
     if regime == "catapult":
-        return f"Catapult: the run starts above {mark} and falls below it; the sharpness ends at {number_text(ratio)} of it."
-    peak = number_text(run.scalar("max_eta_sharpness") / run.scalar("threshold"))
+        return f"Catapult: the run starts above {mark}, falls below it once, and {end}."
     edge = steps_at_edge(run)
     if edge is None:
-        return f"{title(regime).capitalize()}: the sharpness starts above {mark} and ends at {number_text(ratio)} of it."
-    begin, end = edge
-    start = f"the sharpness crosses {mark} at step {step_text(begin)} and peaks at {peak} times that"
-    if end is None:
-        return f"Edge of stability, not settled: {start}; when the steps end ({steps}) it is at {number_text(ratio)} of it."
-    return f"Edge of stability: {start}; it settles below at step {step_text(end)} and ends at {number_text(ratio)} of it."
+        return f"{title(regime).capitalize()}: the sharpness starts above {mark} and {end}."
+    peak = number_text(run.scalar("max_eta_sharpness") / run.scalar("threshold"))
+    start = f"the sharpness crosses {mark} at step {step_text(edge[0])} and peaks at {peak} times that"
+    if edge[1] is None:
+        return f"Edge of stability, not settled: {start}; after {steps} steps it {end}."
+    return f"Edge of stability: {start}; it settles below at step {step_text(edge[1])} and {end}."
 
 
 def key_numbers(run: Run) -> list[tuple[str, str]]:
@@ -70,21 +65,33 @@ def key_numbers(run: Run) -> list[tuple[str, str]]:
     if np.isfinite(run.lr):
         rows.append(("step size η", number_text(run.lr, 5)))
     if np.isfinite(run.threshold):
-        rows.append((f"threshold {run.threshold_name}", number_text(run.threshold, 4)))
-        crossing = run.first_crossing
-        rows.append(("first crossing", "never" if crossing is None else f"step {step_text(crossing)}"))
-        edge = steps_at_edge(run)
-        if edge:
-            begin, end = edge
-            rows.append(("at the edge", f"{step_text(begin)}–{'end' if end is None else step_text(end)}"))
-        ratio = run.scalar("max_eta_sharpness") / run.scalar("threshold")
-        rows.append(("largest ratio to the threshold", number_text(ratio, 4)))
-    rows.append(("final loss", number_text(loss[last])))
-    rows.append((f"final {run.sharpness_label}", number_text(run.sharpness[last], 4)))
+        rows += _against_threshold(run)
+    rows.append(("first loss", number_text(loss[0])))
+    if run.diverged_at is None:
+        rows.append(("final loss", number_text(loss[last])))
+        rows.append((f"final {run.sharpness_label}", number_text(run.sharpness[last], 4)))
+        if np.isfinite(run.threshold):
+            rows.append(("final ratio to the threshold", number_text(run.sharpness[last] / run.threshold, 5)))
     if run.has("gfs_sharpness"):
         flow = run.series("gfs_sharpness")
-        rows.append(("GFS sharpness", f"{number_text(flow[0], 4)} → {number_text(flow[last], 4)}"))
-    for name in ("T1", "T2"):
+        end = "" if run.diverged_at is not None else f" → {number_text(flow[last], 4)}"
+        rows.append(("GFS sharpness", number_text(flow[0], 4) + end))
+    for name, meaning in (("T1", "α reaches the edge"), ("T2", "β2 passes its edge value")):
         if run.scalar(name, -1) >= 0:
-            rows.append((name, step_text(run.scalar(name))))
+            rows.append((f"{name}, {meaning}", f"step {step_text(run.scalar(name))}"))
+    return rows
+
+
+def _against_threshold(run: Run) -> list[tuple[str, str]]:
+    """When the run is above its threshold and how far."""
+    rows = [(f"threshold {run.threshold_name}", number_text(run.threshold, 4))]
+    above = bool(run.sharpness[0] > run.threshold)
+    first = "starts above" if above else "never"
+    crossing = run.first_crossing
+    rows.append(("first crossing", first if crossing is None else f"step {step_text(crossing)}"))
+    if edge := steps_at_edge(run):
+        rows.append(("at the edge", f"{step_text(edge[0])}–{'end' if edge[1] is None else step_text(edge[1])}"))
+    if run.diverged_at is None:
+        ratio = run.scalar("max_eta_sharpness") / run.scalar("threshold")
+        rows.append(("largest ratio to the threshold", number_text(ratio, 4)))
     return rows

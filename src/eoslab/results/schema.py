@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eoslab.core.vocabulary import PHASES
+from eoslab.kernels.engine import EXTRA
 from eoslab.results.provenance import attributes
 from eoslab.theory import classifier
 
@@ -92,7 +93,7 @@ def dataset(recording: Recording) -> xr.Dataset:
             "T1": ((), engine.t1),
             "T2": ((), engine.t2),
             "steps": ((), state.step + (1 if recording.diverged else 0)),
-            "max_eta_sharpness": ((), recording.max_eta),
+            "max_eta_sharpness": ((), recording.max_eta if recording.max_eta_at >= 0 else np.nan),
             "excursions": ((), recording.crossings[2] + recording.crossings[1]),
             "state_w": ("param", state.w),
             "state_exponent": ("param", state.exponent),
@@ -111,6 +112,9 @@ def dataset(recording: Recording) -> xr.Dataset:
         is_loss = unit == UNITS["loss"]
         ds[name].attrs["units"] = getattr(model, "loss_convention", unit) if is_loss else unit
     _add_exponents(ds, recording, columns)
+    for name, values in columns.items():
+        if name.startswith(EXTRA):
+            ds[name.removeprefix(EXTRA)] = ("step", values)
     if hasattr(model, "relevance"):
         _add_directions(ds, model)
     if getattr(rule, "batch", 0):
@@ -124,6 +128,10 @@ def dataset(recording: Recording) -> xr.Dataset:
     rng_state = getattr(rule, "rng_state", None)
     if rng_state is not None:
         ds.attrs["rng_state"] = json.dumps(rng_state, default=np.ndarray.tolist)
+    if recording.failure:
+        ds.attrs["failure"] = recording.failure
+    if rule.threshold.reason:
+        ds["threshold"].attrs["reason"] = rule.threshold.reason
     return ds
 
 

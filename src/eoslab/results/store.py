@@ -380,7 +380,7 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
     for _ in range(5):
         attributes = _attributes(path)
         problems = _damage(path, attributes)
-        ds = None
+        ds: xr.Dataset | None = None
         if not problems:
             try:
                 with xr.open_zarr(path, consolidated=False, chunks=None) as lazy:
@@ -442,6 +442,7 @@ def _write(ds: xr.Dataset, path: Path) -> None:
     head = json.loads(group.read_text(encoding="utf-8"))
     head["attributes"][OURS] = {
         "summary": _brief(ds),
+        "variables": [str(name) for name in ds.data_vars],
         "files": {name: _sha256(path / name) for name in _files(path)},
     }
     head["attributes"][OURS]["digest"] = _head_digest(head)

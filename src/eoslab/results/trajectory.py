@@ -15,7 +15,7 @@ import numpy as np
 from eoslab.core.errors import InvalidArgument, whole
 from eoslab.core.vocabulary import EVENTS
 from eoslab.kernels.compiler import shared_kernel
-from eoslab.kernels.engine import Engine, Floats, LowDimensionalEngine, Rows, State
+from eoslab.kernels.engine import EXTRA, Engine, Floats, LowDimensionalEngine, Rows, State
 from eoslab.kernels.engine_d import DiagonalEngine
 from eoslab.theory import classifier
 
@@ -69,6 +69,8 @@ def trajectory(
     """
     from eoslab.results.schema import dataset
 
+    # a rule in continuous time learns here how many points its span is divided into
+    rule = rule.for_steps(steps) if hasattr(rule, "for_steps") else rule
     engine = engine_for(objective, rule)
     recording = Recording(engine, whole("record_every", record_every, 1))
     begin = state or State.start(_start_point(objective, w0))
@@ -132,6 +134,7 @@ class Recording:
     state: State | None = None
     outcome: str = "running"
     diverged: bool = False
+    failure: str = ""
 
     def run(
         self,
@@ -160,6 +163,10 @@ class Recording:
                 progress(self.state.step - begin.step, steps)
             if self.diverged:
                 self.events.append((classifier.DIVERGENCE, self.state.step + 1, np.nan))
+                return
+            self.failure = getattr(self.engine, "failure", "")
+            if self.failure:
+                self.outcome = "failed"
                 return
 
     def _take(self, rows: Rows, skip: int) -> None:
@@ -293,7 +300,8 @@ class Recording:
         regime = regimes[classifier.regime_of(code, settled, c)]
         if self.engine.rule.threshold.value is None and code != classifier.DIVERGED:
             regime = "no-threshold"
-        outcome = "interrupted" if self.outcome == "interrupted" and not self.diverged else outcomes[code]
+        ended_early = self.outcome in ("interrupted", "failed") and not self.diverged
+        outcome = self.outcome if ended_early else outcomes[code]
         return outcome, regime
 
     def event_rows(self) -> list[tuple[str, int, float]]:
@@ -337,7 +345,7 @@ def _gather(rows: Rows, at: np.ndarray) -> Columns:
         values = getattr(rows, name)
         if values is not None:
             out[name] = values[at]
-    return out
+    return out | {EXTRA + name: values[at] for name, values in rows.extra.items()}
 
 
 def _joined(parts: list[Columns]) -> Columns:

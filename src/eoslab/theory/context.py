@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eoslab.core.errors import InvalidArgument, finite, positive
-from eoslab.theory.reduced import q_of
+
+if TYPE_CHECKING:
+    from eoslab.theory.sharpening import Entry
 
 __all__ = ["ULP", "Array", "Context", "Runs", "Trajectory", "runs_of", "segment"]
 
@@ -24,8 +26,9 @@ Array = NDArray[np.float64]
 #: Unit roundoff of float64 times two: every tolerance below is a number of these times a scale.
 ULP = 2.220446049250313e-16
 LOG10 = float(np.log(10.0))
-#: A run is cut where α or β1 exceed this: products of four such numbers still fit into a float64.
-FAR = 1e60
+#: A run is cut where a parameter exceeds this: it has diverged, and the scales of the identities (powers up to
+#: 14 of the parameters) still fit into a float64.
+FAR = 1e15
 
 
 @dataclass(frozen=True)
@@ -235,7 +238,9 @@ class Context:
     @cached_property
     def q(self) -> Array:
         """−ε r(1+r)."""
-        return np.asarray(q_of(self.r, self.eps))
+        # From 1 + r = αβ2/b directly: as α → 0, r + 1 has lost all digits.
+        w = self._states[0]
+        return np.asarray(-self.eps * self.r * (w[:, 0] * w[:, 2] / self.b))
 
     @cached_property
     def G(self) -> Array:
@@ -270,6 +275,16 @@ class Context:
 
         a, b1, b2, h, h1 = self.alpha, self.beta1, self.beta2, self.h, self.h1
         return top_eigenvalue(h1 * b1**2 + h * b2**2, 2 * h1 * a * b1, h1 * a**2, h * (2 * a * b2 - 1), h * a**2)
+
+    @cached_property
+    def entry(self) -> Entry:
+        """Theorem 3.2 from the start."""
+        from eoslab.theory.sharpening import entry
+
+        return entry(
+            float(self.alpha[0]), float(self.beta1[0]), float(self.beta2[0]), self.h, self.h1,
+            log_w0=float(self.log_w[0]),
+        )  # fmt: skip
 
     # -- landmarks of the run ----------------------------------------------------------------------------
 

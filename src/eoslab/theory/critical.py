@@ -8,7 +8,7 @@ from eoslab.core.numbers import Num, maximum, sqrt
 from eoslab.models import minimalist
 from eoslab.theory.certificate import no_stable_minimiser, search_trapping
 from eoslab.theory.context import ULP, Context
-from eoslab.theory.reduced import big_g, normalise, q_of
+from eoslab.theory.reduced import normalise
 from eoslab.theory.statement import Assumption, Evidence, Statement, at_least
 
 __all__ = ["STATEMENTS", "least_eta_sharpness", "minimiser_eta_sharpness", "minimiser_s_range", "saddle_spectrum"]
@@ -71,8 +71,9 @@ def _map(c: Context) -> Evidence:
     moved = minimalist.gd_step(w, c.lr, c.p)
     g = c.lr * c.lambda1
     with np.errstate(all="ignore"):
-        G = big_g(c.s, c.w, q_of(c.r, c.eps))
-        size = 1 + c.w + np.abs(c.q) / c.s
+        G = c.G
+        p = np.abs(1 + c.r)
+        size = 1 + c.w + c.eps * p * (1 + p) / c.s
         errors = (
             np.abs(g * moved[0] ** 2 - c.s * G**2) / (c.s * size**2),
             np.abs(g * moved[1] ** 2 - c.w * (1 - c.s) ** 2) / (c.w * (1 + c.s) ** 2 + 1e-300),

@@ -9,8 +9,8 @@ import numpy as np
 
 from eoslab.core.numbers import Num, exp, log, maximum, minimum, sqrt
 from eoslab.theory.context import Context, segment
-from eoslab.theory.sharpening import entry, peak_q, stability_number
-from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least
+from eoslab.theory.sharpening import Entry, entry, peak_q, stability_number
+from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
 
 __all__ = [
     "STATEMENTS",
@@ -66,12 +66,12 @@ def phi_inverse(y: Num) -> Num:
             x = np.minimum(new, x)
         x = np.maximum(x, 0.0)
         return float(x) if x.ndim == 0 else x
-    guess = phi_inverse(float(y))
-    x = y * 0 + guess * (1 + 1e-12)
-    for _ in range(60):
+    x = y * 0 + phi_inverse(float(y)) * (1 + 1e-12)
+    for _ in range(20):
         if phi(x) >= y:
             return x
-        x = x * (1 + 1e-6) + 1e-30
+        x = x * (1 + 1e-6)
+    # At this working precision Φ cannot be told from y (both tiny): the start of the iteration is a bound.
     return sqrt(2 * y) + y
 
 
@@ -135,7 +135,12 @@ def first_overshoot(
 
     Returns (hypotheses, Z): before and in the first excursion 1+r ≥ 1+r0, so q̄ = max of q over [r0, 0].
     """
-    e = entry(alpha0, beta10, beta20, h, h1, log_w0=log_w0)
+    return _first_overshoot(entry(alpha0, beta10, beta20, h, h1, log_w0=log_w0), alpha0, beta10, beta20, h, h1)
+
+
+def _first_overshoot(
+    e: Entry, alpha0: float, beta10: float, beta20: float, h: float, h1: float
+) -> tuple[tuple[Hypothesis, ...], float | None]:
     eps, k = h * h1, h1 / h
     if not e.holds or e.log_w_T1 is None:
         return (*e.hypotheses, at_least("s0 > 1", h1 * alpha0**2, 1, strict=True)), None
@@ -145,7 +150,15 @@ def first_overshoot(
     before = 2 - 3 * eps / 4
     number = max(stability_number(s, k, eps) for s in (before, 2 + Z)) if before > 0 else math.inf
     room = min(1 - number, before - eps / 4)
-    return (*e.hypotheses, Hypothesis("N on [2 - 3 eps/4, 2 + Z]", room >= 0, room)), Z
+    # The overshoot bound speaks about G > 0. While w < 1 and q ≥ 0 that is so; at the first index with w ≥ 1
+    # Prop 4.3, which holds up to it, would give w ≤ W.
+    W = float(peak_bound(Z, h1 * beta10**2, q_bar))
+    hypotheses = (
+        *e.hypotheses,
+        Hypothesis("N on [2 - 3 eps/4, 2 + Z]", room >= 0, room),
+        at_most("W(Z, w0, q) < 1", W, 1, strict=True),
+    )
+    return hypotheses, Z
 
 
 # -- statements -------------------------------------------------------------------------------------------
@@ -174,9 +187,7 @@ def _windows(c: Context) -> dict[str, Any]:
 
 def _overshoot(c: Context) -> Evidence:
     a_priori, Z0 = (
-        first_overshoot(
-            float(c.alpha[0]), float(c.beta1[0]), float(c.beta2[0]), c.h, c.h1, log_w0=float(c.log_w[0])
-        )
+        _first_overshoot(c.entry, float(c.alpha[0]), float(c.beta1[0]), float(c.beta2[0]), c.h, c.h1)
         if c.dynamics == "gd"
         else ((), None)
     )

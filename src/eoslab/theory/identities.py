@@ -31,6 +31,12 @@ def _reduced(w: Vec, h: Num, h1: Num) -> Vec:
     return h1 * alpha**2, h1 * beta1**2, h1 * beta2**2, alpha * beta2 - 1
 
 
+def _drive(w: Vec, h: Num, h1: Num) -> tuple[Num, Num]:
+    """q = −ε r(1+r) from 1 + r = αβ2 (r + 1 loses its digits as α → 0), and the size of its terms."""
+    p = w[0] * w[2]
+    return -h * h1 * (p - 1) * p, h * h1 * abs(p) * (1 + abs(p))
+
+
 def loss_identity(w: Vec, h: Num, h1: Num) -> tuple[Num, Num]:
     """(I1) L = −½λ2 r + (1/4η)[α² − α⁺² + (α⁺−α)²], times η."""
     alpha, beta1, beta2 = w
@@ -48,42 +54,42 @@ def pinning_identity(w: Vec, h: Num, h1: Num) -> tuple[Num, Num]:
 
 def energy_identity(w: Vec, h: Num, h1: Num) -> tuple[Num, Num]:
     """(I3) E = w + z²/4: E⁺ − E = z q + (1−G)²[s z/2 + s²(1+G)²/4]."""
-    s, v, _, r = _reduced(w, h, h1)
+    s, v, _, _ = _reduced(w, h, h1)
     s1, v1, _, _ = _reduced(step(w, h, h1), h, h1)
-    q = -h * h1 * r * (1 + r)
+    q, q_size = _drive(w, h, h1)
     z, G = s - 2, 1 - v + q / s
     left = v1 + (s1 - 2) ** 2 / 4 - v - z**2 / 4
     right = z * q + (1 - G) ** 2 * (s * z / 2 + s**2 * (1 + G) ** 2 / 4)
-    size = 1 + abs(G) + v + abs(q / s)
+    size = 1 + abs(G) + v + q_size / s
     return left - right, (1 + s) ** 2 * size**4 * (1 + v)
 
 
 def balance_identity(w: Vec, h: Num, h1: Num) -> tuple[Num, Num]:
     """(I4) s w − q = ½(s − s⁺) + ½ s(1−G)²."""
-    s, v, _, r = _reduced(w, h, h1)
+    s, v, _, _ = _reduced(w, h, h1)
     s1 = h1 * step(w, h, h1)[0] ** 2
-    q = -h * h1 * r * (1 + r)
+    q, q_size = _drive(w, h, h1)
     G = 1 - v + q / s
-    return s * v - q - ((s - s1) / 2 + s * (1 - G) ** 2 / 2), s * (1 + v + abs(q / s)) ** 2 + abs(q)
+    return s * v - q - ((s - s1) / 2 + s * (1 - G) ** 2 / 2), s * (1 + v + q_size / s) ** 2 + q_size
 
 
 def catapult_identity(w: Vec, h: Num, h1: Num) -> tuple[Num, Num]:
     """(I5) Σ = s + w: Σ⁺ − Σ = P(Σ−4) + 2(1−w)q + q²/s."""
-    s, v, _, r = _reduced(w, h, h1)
+    s, v, _, _ = _reduced(w, h, h1)
     s1, v1, _, _ = _reduced(step(w, h, h1), h, h1)
-    q = -h * h1 * r * (1 + r)
+    q, q_size = _drive(w, h, h1)
     right = s * v * (s + v - 4) + 2 * (1 - v) * q + q**2 / s
-    return s1 + v1 - s - v - right, s * (1 + v + abs(q / s)) ** 2 + v * (1 + s) ** 2 + abs(q) * (1 + v)
+    return s1 + v1 - s - v - right, s * (1 + v + q_size / s) ** 2 + v * (1 + s) ** 2 + q_size * (1 + v)
 
 
 def lyapunov_identity(w: Vec, h: Num, h1: Num) -> tuple[Num, Num]:
     """(I6) Λ = s + w − ν: Λ⁺ − Λ = −P(4−Σ) − 2wq − h²r²(s−ν)."""
     s, v, nu, r = _reduced(w, h, h1)
     s1, v1, nu1, _ = _reduced(step(w, h, h1), h, h1)
-    q = -h * h1 * r * (1 + r)
+    q, q_size = _drive(w, h, h1)
     right = -s * v * (4 - s - v) - 2 * v * q - h**2 * r**2 * (s - nu)
     size = s * (1 + v + h * (nu / h1 + abs(r))) ** 2 + v * (1 + s) ** 2 + nu + nu1 + h**2 * (r**2 + 1) * (s + nu)
-    return s1 + v1 - nu1 - (s + v - nu) - right, size + s1 + v1 + abs(q) * v + h * h1
+    return s1 + v1 - nu1 - (s + v - nu) - right, size + s1 + v1 + q_size * v + h * h1
 
 
 def surrogate_identity(w: Vec, h: Num, h1: Num) -> tuple[Num, Num]:

@@ -140,10 +140,14 @@ def a_priori_bound(
 ) -> tuple[Entry, EdgeBound | None]:
     """Corollary 4.6': Theorem 3.2 and, from its conclusions, Theorem 4.6, all from θ0."""
     e = entry(alpha0, beta10, beta20, h, h1, log_w0=log_w0)
-    if not e.holds or e.edge_beta2 is None or e.s_T1_max is None:
-        return e, None
-    rt0 = min(e.edge_beta2 - 1, 0.0)
-    return e, edge_bound(e.s_T1_max, h1 * beta10**2, rt0, h1 / h, h * h1)
+    return e, _after_entry(e, h1 * beta10**2, h1 / h, h * h1)
+
+
+def _after_entry(e: Entry, w0: float, k: float, eps: float) -> EdgeBound | None:
+    if not e.holds or e.edge_beta2 is None:
+        return None
+    # 2 + v, not the larger s_T1_max: where (C3) holds, s_{T1−1} ≥ q̄ (proof of the corollary).
+    return edge_bound(2 + float(step_up(eps / 4)), w0, min(e.edge_beta2 - 1, 0.0), k, eps)
 
 
 def surrogate_window(rt0: Num, n: Num, chi_lo: Num, chi_hi: Num, k: Num) -> tuple[Num, Num]:
@@ -217,9 +221,8 @@ def _edge(c: Context) -> Evidence:
 
 
 def _a_priori(c: Context) -> Evidence:
-    e, bound = a_priori_bound(
-        float(c.alpha[0]), float(c.beta1[0]), float(c.beta2[0]), c.h, c.h1, log_w0=float(c.log_w[0])
-    )
+    e = c.entry
+    bound = _after_entry(e, float(c.w[0]), c.k, c.eps)
     hypotheses = (*e.hypotheses, *(bound.hypotheses if bound else ()))
     if bound is None or not bound.holds or e.T1 is None:
         return Evidence(hypotheses)
@@ -445,7 +448,7 @@ STATEMENTS = (
         _surrogate,
         (
             Assumption("r_tilde <= 0", "r ∈ (−1,0), r̃ ≤ 0", "unknown for (b); (a) is about |r̃| of one sign"),
-            Assumption("2 chi^2 <= k", "s ≤ k", "k = 4, χ = 2 constant, r̃ = −1: |r̃| grows to 5"),
+            Assumption("2 chi^2 <= k", "s ≤ k", "k = 4, χ = 1, 1, 3, r̃ = −1: |r̃_2| = ¼, the lower bound is 12"),
             Assumption("z in [-1/2, 1]", "for (b)", "unknown: outside it the constants change"),
         ),
         dynamics="any",

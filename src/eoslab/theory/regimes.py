@@ -12,7 +12,7 @@ from eoslab.theory.certificate import diverges_d1, diverges_d2, no_stable_minimi
 from eoslab.theory.context import Context
 from eoslab.theory.main_theorem import a_priori_bound
 from eoslab.theory.oscillation import gain_exponent
-from eoslab.theory.sharpening import entry, flow_regime, gfs_alpha2_of
+from eoslab.theory.sharpening import flow_regime, gfs_alpha2_of
 from eoslab.theory.statement import Evidence, Hypothesis, Quantity, Statement
 
 __all__ = ["MAP", "STATEMENTS", "regime_of_start"]
@@ -95,8 +95,8 @@ def _map(c: Context) -> Evidence:
 
 def _late(c: Context) -> bool:
     """Whether the run went on beyond the latest T1 that Theorem 3.2 allows."""
-    e = entry(float(c.alpha[0]), float(c.beta1[0]), float(c.beta2[0]), c.h, c.h1)
-    return e.T1 is not None and e.T1[1] + 1 < c.T
+    latest = c.entry.T1
+    return latest is not None and latest[1] + 1 < c.T
 
 
 STATEMENTS = (
