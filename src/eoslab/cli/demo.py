@@ -81,9 +81,7 @@ def register(app: typer.Typer) -> None:
         size = output.size(report.stat().st_size)
         say(f"        {size}, all four runs with figures; opens without a network")
         say(f"runs    eoslab runs list --store {folder / 'runs'}")
-        say(
-            f"yours   eoslab run --lr 2.2      eoslab run --help      {output.dim(output.seconds(took) + ' in all')}"
-        )
+        say(f"yours   eoslab run --lr 2.2      eoslab run --help      {output.dim(output.seconds(took))}")
         if open_it and _has_desktop():
             import webbrowser
 
