@@ -47,6 +47,7 @@ def page(runs: Sequence[Run], commands: Sequence[str], title: str | None = None)
     """The whole file as text."""
     name = title or (runs[0].name if len(runs) == 1 else "Comparison of " + ", ".join(run.name for run in runs))
     body = _one(runs[0], commands[0], name) if len(runs) == 1 else _several(runs, commands, name)
+    wide = ' class="compare"' if len(runs) > 1 else ""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     colours = (
         f":root{{{colour_variables(False)}}}"
@@ -57,7 +58,7 @@ def page(runs: Sequence[Run], commands: Sequence[str], title: str | None = None)
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="generator" content="eoslab {escape(__version__)}">\n'
-        f"<title>{escape(name)}</title>\n<style>\n{style}{colours}\n</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(name)}</title>\n<style>\n{style}{colours}\n</style>\n</head>\n<body>\n<main{wide}>\n"
         f"{body}\n<footer>Written by eoslab {escape(__version__)}. This file is complete: it needs no network "
         "and no script.</footer>\n</main>\n</body>\n</html>\n"
     )
@@ -69,7 +70,7 @@ def _one(run: Run, command: str, name: str) -> str:
             "<header>", f"<h1>{escape(name)}</h1>", f'<p class="kind">{escape(_kind(run))}</p>',
             f'<p class="verdict">{_text(sentence(run))}</p>', "</header>",
             _warnings([run]), _key_list(run), *_figures(run, SINGLE, "f"),
-            "<h2>Method</h2>", *(f"<p>{escape(line)}</p>" for line in method(run)),
+            "<h2>Method</h2>", f"<p>{escape(' '.join(method(run)))}</p>",
             "<h2>Settings</h2>", _settings_table(run),
             "<h2>Environment</h2>", _pairs(environment(run)),
             "<h2>Reproduce</h2>", _command(command), "<h2>Data</h2>",
@@ -96,13 +97,13 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
         caption = "Loss and sharpness of the runs on shared axes; dotted in a run's colour, its own threshold."
         parts.append(_figure(number, inline(drawing, "s", alt), caption, ""))
         number += 1
-    tail = ["<h2>Method</h2>"]
-    tail += [f"<p>{escape(line)}</p>" for line in dict.fromkeys(line for run in runs for line in method(run))]
+    lines = dict.fromkeys(line for run in runs for line in method(run))
+    tail = ["<h2>Method</h2>", f"<p>{escape(' '.join(lines))}</p>"]
     tail += ["<h2>Environment</h2>", _pairs(environment(runs[0]))]
     sections = []
     room = ROOM - sum(len(part.encode()) for part in (*parts, *tail))
     for i, (run, command) in enumerate(zip(runs, commands, strict=True)):
-        figure = "".join(_figures(run, SINGLE[:1], f"r{i}", first=number, size="single"))
+        figure = "".join(_figures(run, SINGLE[:1], f"r{i}", first=number, sizes=("single",)))
         # half of the room is for pictures, half for data; a run whose picture finds none still has its numbers
         if len(figure.encode()) > room / 2 / (len(runs) - i):
             figure = ""
@@ -128,7 +129,7 @@ def _contrast(runs: Sequence[Run]) -> str:
 def _kind(run: Run) -> str:
     rule = "gradient descent" if run.optimizer == "gd" else run.optimizer
     eta = f", {run.eta_label}" if np.isfinite(run.threshold) else ""
-    return f"{rule or 'a run'}{eta}, on the model {run.model_name}" if run.model_name else f"{rule}{eta}"
+    return f"{rule or 'a run'}{eta}, on the {run.model_name} model" if run.model_name else f"{rule}{eta}"
 
 
 # -- parts ----------------------------------------------------------------------------------------------------
@@ -152,29 +153,35 @@ def _side_by_side(runs: Sequence[Run]) -> str:
     return _table(["", *(r.name for r in runs)], [[n, *(t.get(n, "–") for t in tables)] for n in names])
 
 
-def _figures(run: Run, names: Iterable[str], prefix: str, first: int = 1, size: str = "double") -> list[str]:
+def _figures(
+    run: Run, names: Iterable[str], prefix: str, first: int = 1, sizes: Sequence[str] = ("double", "single")
+) -> list[str]:
+    """Figures with captions and tables; a phone shows the single-column drawing instead of the wide one."""
     parts = []
     for name in names:
         if name == "phases" and ("beta1" not in run.params or cycle(run) is None):
             continue
+        number, what = first + len(parts), plots.FIGURES[name]
+        text = f"{what.title}. {sentence(run)}"
         try:
-            drawing = plots.draw(name, run.ds, names=[run.name], size=size)
+            drawings = [
+                inline(
+                    plots.draw(name, run.ds, names=[run.name], size=size), f"{prefix}{number}{size[0]}", text, size
+                )
+                for size in sizes
+            ]
         except InvalidArgument:
             # the figure is of another kind of run: a d-input run has no phase portrait
             continue
-        number, what = first + len(parts), plots.FIGURES[name]
-        text = f"{what.title}. {sentence(run)}"
         caption = f"{what.title}: {what.description}."
-        parts.append(
-            _figure(number, inline(drawing, f"{prefix}{number}", text, size), caption, _numbers(name, run))
-        )
+        parts.append(_figure(number, "\n".join(drawings), caption, _numbers(name, run)))
     return parts
 
 
 def _figure(number: int, drawing: str, caption: str, numbers: str) -> str:
     table = f"<details><summary>Numbers of figure {number}</summary>{numbers}</details>" if numbers else ""
     return (
-        f'<figure>\n<div class="scroll" tabindex="0" role="region" aria-label="Figure {number}">{drawing}</div>\n'
+        f'<figure>\n<div class="drawn">{drawing}</div>\n'
         f"<figcaption><b>Figure {number}.</b> {escape(caption)}</figcaption>\n{table}</figure>"
     )
 

@@ -101,8 +101,6 @@ def method(run: Run) -> list[str]:
 def warnings(run: Run) -> list[str]:
     """What a reader should know before trusting the numbers."""
     lines = []
-    if run.diverged_at is not None:
-        lines.append(f"The run diverged: from step {step_text(run.diverged_at)} on there are no finite numbers.")
     outcome = run.word("outcome")
     if outcome == "interrupted" or not run.ds.attrs.get("complete", True):
         lines.append("The run was interrupted before its last step.")

@@ -26,7 +26,7 @@ def inline(drawing: Any, prefix: str, alt: str, size: str = "double") -> str:
 
     if drawn_points(drawing) > POINTS_MAX:
         data = base64.b64encode(render(drawing, "png", size=size, dpi=200)).decode()
-        return f'<img class="plot" alt="{escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
+        return f'<img class="plot {size}" alt="{escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
     text = render(drawing, "svg", size=size).decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)

@@ -65,23 +65,33 @@ def key_numbers(run: Run) -> list[tuple[str, str]]:
     if np.isfinite(run.lr):
         rows.append(("step size η", number_text(run.lr, 5)))
     if np.isfinite(run.threshold):
-        rows.append((f"threshold {run.threshold_name}", number_text(run.threshold, 4)))
-        crossing = run.first_crossing
-        rows.append(("first crossing", "never" if crossing is None else f"step {step_text(crossing)}"))
-        edge = steps_at_edge(run)
-        if edge:
-            begin, end = edge
-            rows.append(("at the edge", f"{step_text(begin)}–{'end' if end is None else step_text(end)}"))
-        ratio = run.scalar("max_eta_sharpness") / run.scalar("threshold")
-        rows.append(("largest ratio to the threshold", number_text(ratio, 4)))
-    rows.append(("final loss", number_text(loss[last])))
-    rows.append((f"final {run.sharpness_label}", number_text(run.sharpness[last], 4)))
-    if np.isfinite(run.threshold):
-        rows.append(("final ratio to the threshold", number_text(run.sharpness[last] / run.threshold, 5)))
+        rows += _against_threshold(run)
+    rows.append(("first loss", number_text(loss[0])))
+    if run.diverged_at is None:
+        rows.append(("final loss", number_text(loss[last])))
+        rows.append((f"final {run.sharpness_label}", number_text(run.sharpness[last], 4)))
+        if np.isfinite(run.threshold):
+            rows.append(("final ratio to the threshold", number_text(run.sharpness[last] / run.threshold, 5)))
     if run.has("gfs_sharpness"):
         flow = run.series("gfs_sharpness")
-        rows.append(("GFS sharpness", f"{number_text(flow[0], 4)} → {number_text(flow[last], 4)}"))
+        end = "" if run.diverged_at is not None else f" → {number_text(flow[last], 4)}"
+        rows.append(("GFS sharpness", number_text(flow[0], 4) + end))
     for name, meaning in (("T1", "α reaches the edge"), ("T2", "β2 passes its edge value")):
         if run.scalar(name, -1) >= 0:
             rows.append((f"{name}, {meaning}", f"step {step_text(run.scalar(name))}"))
+    return rows
+
+
+def _against_threshold(run: Run) -> list[tuple[str, str]]:
+    """When the run is above its threshold and how far."""
+    rows = [(f"threshold {run.threshold_name}", number_text(run.threshold, 4))]
+    above = bool(run.sharpness[0] > run.threshold)
+    first = "starts above" if above else "never"
+    crossing = run.first_crossing
+    rows.append(("first crossing", first if crossing is None else f"step {step_text(crossing)}"))
+    if edge := steps_at_edge(run):
+        rows.append(("at the edge", f"{step_text(edge[0])}–{'end' if edge[1] is None else step_text(edge[1])}"))
+    if run.diverged_at is None:
+        ratio = run.scalar("max_eta_sharpness") / run.scalar("threshold")
+        rows.append(("largest ratio to the threshold", number_text(ratio, 4)))
     return rows

@@ -66,12 +66,12 @@ def phi_inverse(y: Num) -> Num:
             x = np.minimum(new, x)
         x = np.maximum(x, 0.0)
         return float(x) if x.ndim == 0 else x
-    guess = phi_inverse(float(y))
-    x = y * 0 + guess * (1 + 1e-12)
-    for _ in range(60):
+    x = y * 0 + phi_inverse(float(y)) * (1 + 1e-12)
+    for _ in range(20):
         if phi(x) >= y:
             return x
-        x = x * (1 + 1e-6) + 1e-30
+        x = x * (1 + 1e-6)
+    # At this working precision Φ cannot be told from y (both tiny): the start of the iteration is a bound.
     return sqrt(2 * y) + y
 
 

@@ -448,7 +448,7 @@ STATEMENTS = (
         _surrogate,
         (
             Assumption("r_tilde <= 0", "r ∈ (−1,0), r̃ ≤ 0", "unknown for (b); (a) is about |r̃| of one sign"),
-            Assumption("2 chi^2 <= k", "s ≤ k", "k = 4, χ = 2 constant, r̃ = −1: |r̃| grows to 5"),
+            Assumption("2 chi^2 <= k", "s ≤ k", "k = 4, χ = 1, 1, 3, r̃ = −1: |r̃_2| = ¼, the lower bound is 12"),
             Assumption("z in [-1/2, 1]", "for (b)", "unknown: outside it the constants change"),
         ),
         dynamics="any",
