@@ -43,9 +43,9 @@ def resume(
     """Continue a run until it has made ``steps`` updates in all (default: as many as it was asked for).
 
     The result equals that of one uninterrupted run of ``steps`` updates in every variable, bit for bit, also
-    where the run was interrupted, stored every k-th step only, or carried β1 below the float64 range. ``created``, ``command``,
-    ``seed``, ``sources`` and attributes that others have added are those of ``ds``. A run that diverged has
-    nowhere to go and stays as it is.
+    where the run was interrupted, stored every k-th step only, or carried β1 below the float64 range.
+    ``created``, ``command``, ``seed``, ``sources`` and attributes that others have added are those of ``ds``.
+    A run that diverged has nowhere to go and stays as it is.
 
     Raises :class:`~eoslab.core.errors.InvalidArgument` where it has made more than ``steps`` already, and
     :class:`~eoslab.core.errors.DamagedRun` where ``ds`` holds no state to go on from.
