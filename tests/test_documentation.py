@@ -55,6 +55,11 @@ def test_commands_of_the_readme_run(tmp_path):
     for line in commands:
         words = line.split("#")[0].split()[1:]
         done = subprocess.run(
-            [sys.executable, "-m", "eoslab", *words], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-m", "eoslab", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, (line, done.stderr)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from eoslab.core.catalog import find
 from eoslab.core.errors import InvalidArgument, UnknownName, positive, whole
 from eoslab.core.protocols import Threshold
 from eoslab.optimizers import cap, floor
@@ -105,6 +107,13 @@ class MiniBatch:
     def __post_init__(self) -> None:
         object.__setattr__(self, "batch", whole("batch", self.batch, 1))
         object.__setattr__(self, "seed", whole("seed", self.seed))
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> MiniBatch:
+        """The inverse of :attr:`settings`."""
+        rest = dict(settings)
+        name, batch, seed = rest.pop("base"), rest.pop("batch"), rest.pop("seed")
+        return cls(find("eoslab.optimizers", name, "optimizer")(**rest), batch, seed)
 
     @property
     def lr(self) -> float:

@@ -34,7 +34,7 @@ def symmetric_top(rows: tuple[Vec, ...], d: Vec) -> float:
 
     A rotation is skipped when the entry is below the rounding error of the two diagonal entries it couples.
 
-    >>> symmetric_top(((2.0, 3.0), (3.0, 2.0)), (1.0, 1.0))
+    >>> round(symmetric_top(((2.0, 3.0), (3.0, 2.0)), (1.0, 1.0)), 12)
     5.0
     """
     n = len(rows)

@@ -20,6 +20,8 @@ from eoslab.kernels.compiler import kernel
 __all__ = ["Engine", "LowDimensionalEngine", "Rows", "State"]
 
 Floats = NDArray[np.float64]
+#: Prefix under which an engine's own columns (``Rows.extra``) travel beside the others.
+EXTRA = "extra:"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""Figures, one function each: data sets in, axes out.
+
+Importing this package costs nothing: matplotlib is loaded when the first figure is drawn.
+
+>>> list(FIGURES)[0]
+'loss-sharpness'
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eoslab.core.errors import InvalidArgument, StoreError, UnknownName
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure as Drawing
+
+__all__ = ["FIGURES", "FORMATS", "Figure", "draw", "save_figure"]
+
+FORMATS = ("pdf", "svg", "png")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the catalogue: its name, what it shows, and how many runs it takes."""
+
+    name: str
+    title: str
+    description: str
+    min_runs: int = 1
+    max_runs: int = 1
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The drawing function; the module of the same name is imported on first use."""
+        module = self.name.replace("-", "_")
+        function: Callable[..., Any] = getattr(import_module(f"eoslab.plots.{module}"), module)
+        return function
+
+
+_CATALOGUE = (
+    Figure("loss-sharpness", "Loss and sharpness", "loss over sharpness, with 2/η, phases and first crossing"),
+    Figure("eta-sweep", "Several runs", "loss and sharpness of several runs, each with its own 2/η", 1, 8),
+    Figure("loss-split", "The parts of the loss", "oscillatory and convergent part of the loss"),
+    Figure("gfs", "GFS sharpness", "sharpness, and the sharpness that gradient flow would end at"),
+    Figure("phase-portrait", "Phase portrait", "α and β1 at even and odd steps, the edge and the stable set"),
+    Figure("displacement", "Displacement", "β1 at even and odd steps, and the two-cycle it turns around"),
+    Figure("phases", "Phases and stages", "sharpness with the phases, and the four stages of one cycle"),
+    Figure("eigenvalues", "Eigenvalues", "the largest eigenvalues of the Hessian"),
+    Figure("gd-vs-flow", "Descent and flow", "a run and its gradient flow at equal time, with the distance", 2, 2),
+    Figure("directions", "Directions", "of d inputs: spectrum, relevance, and which directions oscillate"),
+)
+#: Every figure by name.
+FIGURES: dict[str, Figure] = {figure.name: figure for figure in _CATALOGUE}
+
+
+def draw(name: str, datasets: xr.Dataset | Iterable[xr.Dataset], *, ax: Any = None, **options: Any) -> Drawing:
+    """Draw the figure ``name`` of one or several runs; returns the matplotlib figure.
+
+    Options: ``size`` 'single' (3.25 in), 'double' (6.75 in) or 'slide'; ``x`` 'step' or 'time'; ``xscale``,
+    ``yscale`` (of the loss) 'linear' or 'log'; ``names`` of the runs; ``usetex``. ``ax`` draws on given axes
+    (as many as the figure has panels).
+
+    Raises UnknownName for a figure that does not exist, InvalidArgument for the wrong number or kind of runs.
+    """
+    if name not in FIGURES:
+        raise UnknownName("figure", name, FIGURES)
+    figure = FIGURES[name]
+    runs = _listed(datasets)
+    if not figure.min_runs <= len(runs) <= figure.max_runs:
+        few = (
+            f"{figure.min_runs}" if figure.min_runs == figure.max_runs else f"{figure.min_runs}–{figure.max_runs}"
+        )
+        raise InvalidArgument("runs", f"{len(runs)} runs", f"{few} for the figure {name!r}")
+    axes = figure.function(*runs, ax=ax, **options)
+    first = axes[0] if isinstance(axes, Sequence) else axes
+    drawing: Drawing = first.figure
+    return drawing
+
+
+def save_figure(
+    name: str,
+    datasets: xr.Dataset | Iterable[xr.Dataset],
+    path: str | os.PathLike[str],
+    *,
+    size: str = "single",
+    usetex: bool = False,
+    **options: Any,
+) -> Path:
+    """Draw a figure and write it as PDF, SVG or PNG (300 dpi), by the ending of ``path``.
+
+    The same runs give the same bytes: files carry no date and no random identifiers. Takes the options of
+    :func:`draw`. Raises InvalidArgument for another ending, StoreError if the file cannot be written.
+    """
+    target = Path(path)
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise InvalidArgument("path", repr(str(path)), f"a name that ends in .{', .'.join(FORMATS)}")
+    data = render(draw(name, datasets, size=size, usetex=usetex, **options), kind, size=size, usetex=usetex)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {target}: {error.strerror}") from error
+    return target
+
+
+def render(drawing: Drawing, kind: str, *, size: str = "single", usetex: bool = False, dpi: float = 300) -> bytes:
+    """A drawn figure as the bytes of a file, without date or creator's address."""
+    import io
+
+    from eoslab.plots.style import styled
+
+    none = {
+        "pdf": {"CreationDate": None, "ModDate": None, "Creator": "eoslab", "Producer": None},
+        "svg": {"Date": None, "Creator": "eoslab", "Format": None, "Type": None},
+        "png": {"Software": None},
+    }[kind]
+    buffer = io.BytesIO()
+    with styled(size, usetex):
+        drawing.savefig(buffer, format=kind, metadata=none, dpi=dpi)
+    return buffer.getvalue()
+
+
+def _listed(datasets: xr.Dataset | Iterable[xr.Dataset]) -> list[xr.Dataset]:
+    # a Dataset is itself iterable (over its names), so it is asked for first
+    return [datasets] if hasattr(datasets, "data_vars") else list(datasets)  # type: ignore[list-item, arg-type]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eoslab import __version__
 from eoslab.core.vocabulary import PHASES
+from eoslab.kernels.engine import EXTRA
+from eoslab.results.provenance import attributes
 from eoslab.theory import classifier
 
 if TYPE_CHECKING:
@@ -18,10 +17,8 @@ if TYPE_CHECKING:
 
     from eoslab.results.trajectory import Recording
 
-__all__ = ["FORMAT", "dataset", "log10_abs"]
+__all__ = ["dataset", "log10_abs", "missing", "oscillation"]
 
-#: Version of the layout on disk; a reader refuses what is newer.
-FORMAT = 1
 UNITS = {
     "loss": "½E(y − f)²",
     "loss_osc": "½E(y − f)²",
@@ -32,15 +29,39 @@ UNITS = {
 }
 
 
+#: What every data set of a run has.
+REQUIRED = (
+    *(
+        "step",
+        "time",
+        "param",
+        "w",
+        "loss",
+        "loss_osc",
+        "loss_conv",
+        "sharpness",
+        "eta_sharpness",
+        "gfs_sharpness",
+    ),
+    *("phase", "measured", "event_kind", "event_step", "event_value", "outcome", "regime", "threshold", "lr"),
+    *("T1", "T2", "steps", "max_eta_sharpness", "excursions"),
+    *("state_w", "state_exponent", "state_m", "state_v", "state_flag", "state_recent"),
+)
+REQUIRED_ATTRS = (
+    *("format", "eoslab_version", "created", "model", "optimizer", "parameters", "seed", "dtype", "platform"),
+    *("versions", "complete", "record_every", "classifier"),
+)
+
+
 def dataset(recording: Recording) -> xr.Dataset:
     """The labelled result of a recording (DESIGN: one schema)."""
     import xarray as xr
 
     engine, state = recording.engine, recording.state
     assert state is not None
+    assert recording.recent is not None
     model, rule = engine.model, engine.rule
-    columns = {name: _column(recording, name) for name in ("step", "w", "loss_osc", "loss_conv", "sharpness")}
-    columns |= {name: _column(recording, name) for name in ("eta", "gfs", "above")}
+    columns = recording.columns()
     # the two parts are the excess over the minimum; a loss that is unbounded below has no excess, only itself
     loss = columns["loss_osc"] + columns["loss_conv"] + (model.loss_min if np.isfinite(model.loss_min) else 0.0)
     outcome, regime = recording.verdict()
@@ -48,8 +69,8 @@ def dataset(recording: Recording) -> xr.Dataset:
     step = columns["step"]
     if recording.diverged:
         step = np.append(step, state.step + 1)
-        loss, phase = _nan_row(loss), np.append(phase, classifier.TRANSIENT).astype(np.int8)
-        columns = {k: _nan_row(v) if v.dtype.kind == "f" else v for k, v in columns.items()}
+        loss, phase = _past_the_end(loss), np.append(phase, classifier.TRANSIENT).astype(np.int8)
+        columns = {k: _past_the_end(v) for k, v in columns.items()}
     events = recording.event_rows()
     ds = xr.Dataset(
         {
@@ -79,6 +100,7 @@ def dataset(recording: Recording) -> xr.Dataset:
             "state_m": ("param", state.m),
             "state_v": ("param", state.v),
             "state_flag": ((), state.flag),
+            "state_recent": (("recent", "param"), recording.recent),
         },
         coords={
             "step": step.astype(np.int64),
@@ -89,14 +111,23 @@ def dataset(recording: Recording) -> xr.Dataset:
     for name, unit in UNITS.items():
         is_loss = unit == UNITS["loss"]
         ds[name].attrs["units"] = getattr(model, "loss_convention", unit) if is_loss else unit
-    for name in recording.rows[0]["extra"]:
-        values = np.concatenate([rows["extra"][name] for rows in recording.rows])
-        ds[name] = ("step", _nan_row(values) if recording.diverged else values)
-    _add_exponents(ds, recording)
+    _add_exponents(ds, recording, columns)
+    for name, values in columns.items():
+        if name.startswith(EXTRA):
+            ds[name.removeprefix(EXTRA)] = ("step", values)
     if hasattr(model, "relevance"):
         _add_directions(ds, model)
-    ds.attrs = attributes(model, rule, outcome)
+    if getattr(rule, "batch", 0):
+        # the batches to come are drawn from it
+        x, y = model.sample
+        ds["sample_x"], ds["sample_y"] = (("sample", "direction"), x), ("sample", y)
+    asked = {"start": columns["w"][0], "steps": recording.asked, "record_every": recording.record_every}
+    ds.attrs = attributes(model, rule, outcome, asked)
     ds.attrs["record_every"] = recording.record_every
+    ds.attrs["classifier"] = json.dumps(recording.classifier_state())
+    rng_state = getattr(rule, "rng_state", None)
+    if rng_state is not None:
+        ds.attrs["rng_state"] = json.dumps(rng_state, default=np.ndarray.tolist)
     if recording.failure:
         ds.attrs["failure"] = recording.failure
     if rule.threshold.reason:
@@ -104,25 +135,9 @@ def dataset(recording: Recording) -> xr.Dataset:
     return ds
 
 
-def attributes(model: Any, rule: Any, outcome: str) -> dict[str, Any]:
-    """Provenance: what was run, with what, where."""
-    import numba
-
-    return {
-        "format": FORMAT,
-        "eoslab_version": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": model.name,
-        "optimizer": rule.name,
-        "parameters": json.dumps({"model": _plain(model.settings), "optimizer": _plain(rule.settings)}),
-        "loss_convention": getattr(model, "loss_convention", "exact risk ½E(y − f)²"),
-        "dtype": "float64",
-        "versions": json.dumps(
-            {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
-        ),
-        "platform": platform.platform(),
-        "complete": outcome != "interrupted",
-    }
+def missing(ds: xr.Dataset) -> list[str]:
+    """Names of the variables and attributes that every run has and this one lacks."""
+    return [n for n in REQUIRED if n not in ds.variables] + [n for n in REQUIRED_ATTRS if n not in ds.attrs]
 
 
 def log10_abs(ds: xr.Dataset, param: str) -> np.ndarray:
@@ -139,23 +154,17 @@ def log10_abs(ds: xr.Dataset, param: str) -> np.ndarray:
         return np.where(e != 0, np.log10(np.abs(m)) + e * np.log10(2.0), plain)
 
 
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    return {k: (v.tolist() if isinstance(v, np.ndarray) else v) for k, v in settings.items()}
-
-
-def _column(recording: Recording, name: str) -> np.ndarray:
-    return np.concatenate([rows[name] for rows in recording.rows])
-
-
-def _nan_row(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([values, np.full((1, *values.shape[1:]), np.nan)])
+def _past_the_end(values: np.ndarray) -> np.ndarray:
+    """The column with one row more for the step of divergence: NaN, or 0 in a column of integers."""
+    fill = np.nan if values.dtype.kind == "f" else 0
+    return np.concatenate([values, np.full((1, *values.shape[1:]), fill, values.dtype)])
 
 
 def _phases(recording: Recording, columns: dict[str, np.ndarray]) -> np.ndarray:
     """Definition 3.1 where it applies; else sharpening up to the first crossing, the edge up to the last step
     above the threshold, and convergence after it (without a crossing: up to the largest η·S_eff)."""
-    if recording.rows[0]["phase"] is not None:
-        return _column(recording, "phase")
+    if "phase" in columns:
+        return columns["phase"]
     step = columns["step"]
     _, started, ups, _, first_up, _, last_down, _ = recording.crossings
     begin = 0 if started == 1 else first_up
@@ -166,26 +175,17 @@ def _phases(recording: Recording, columns: dict[str, np.ndarray]) -> np.ndarray:
     return phase.astype(np.int8)
 
 
-def _add_exponents(ds: xr.Dataset, recording: Recording) -> None:
+def _add_exponents(ds: xr.Dataset, recording: Recording, columns: dict[str, np.ndarray]) -> None:
     """Mantissa and exponent variables, only if a component ever needed them."""
-    if all(rows["exponent"] is None for rows in recording.rows):
+    if "exponent" not in columns:
         return
-    mantissa = np.concatenate([r["w"] if r["mantissa"] is None else r["mantissa"] for r in recording.rows])
-    exponent = np.concatenate(
-        [np.zeros(r["w"].shape, np.int64) if r["exponent"] is None else r["exponent"] for r in recording.rows]
-    )
-    if recording.diverged:
-        mantissa, exponent = (
-            _nan_row(mantissa),
-            np.concatenate([exponent, np.zeros((1, exponent.shape[1]), np.int64)]),
-        )
     which = recording.engine.homogeneous
     if len(which) == 1 and recording.engine.model.params[which[0]] == "beta1":
-        ds["beta1_mantissa"] = ("step", mantissa[:, which[0]])
-        ds["beta1_exponent"] = ("step", exponent[:, which[0]])
+        ds["beta1_mantissa"] = ("step", columns["mantissa"][:, which[0]])
+        ds["beta1_exponent"] = ("step", columns["exponent"][:, which[0]])
     else:
-        ds["w_mantissa"] = (("step", "param"), mantissa)
-        ds["w_exponent"] = (("step", "param"), exponent)
+        ds["w_mantissa"] = (("step", "param"), columns["mantissa"])
+        ds["w_exponent"] = (("step", "param"), columns["exponent"])
 
 
 def _add_directions(ds: xr.Dataset, model: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from eoslab.core.errors import InvalidArgument, whole
 from eoslab.core.vocabulary import EVENTS
 from eoslab.kernels.compiler import shared_kernel
-from eoslab.kernels.engine import Engine, Floats, LowDimensionalEngine, Rows, State
+from eoslab.kernels.engine import EXTRA, Engine, Floats, LowDimensionalEngine, Rows, State
 from eoslab.kernels.engine_d import DiagonalEngine
 from eoslab.theory import classifier
 
@@ -27,6 +27,11 @@ __all__ = ["Recording", "engine_for", "trajectory"]
 #: Steps computed at once: large enough that Python costs nothing, small enough for cache, progress and Ctrl-C.
 CHUNK = 32768
 LOG10_TINY = np.log10(np.finfo(float).tiny)
+#: What is kept of a step, by name of the field of :class:`~eoslab.kernels.engine.Rows`.
+KEPT = ("w", "loss_osc", "loss_conv", "sharpness", "eta", "gfs", "phase", "mantissa", "exponent")
+#: Kept steps: arrays by name, ``step`` among them. ``phase`` is absent where it is not defined by the step
+#: alone, ``mantissa`` and ``exponent`` where every component was in the float64 range.
+Columns = dict[str, np.ndarray]
 
 
 def trajectory(
@@ -102,13 +107,23 @@ def _start_point(objective: Any, w0: Any) -> Floats:
 
 @dataclass
 class Recording:
-    """A run while it is made: rows kept so far, events, the classifier's state, the state to go on from."""
+    """A run while it is made: rows kept so far, events, the classifier's state, the state to go on from.
+
+    With ``record_every`` = k the steps of a bin [jk, (j+1)k) compete for being kept. ``pending`` are those of
+    the unfinished bin that still may be, ``last`` is the newest step; both belong to the result if the run
+    ends here. So a recording does not depend on where it was cut into chunks, or interrupted.
+    """
 
     engine: Engine
     record_every: int = 1
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Columns] = field(default_factory=list)
+    pending: Columns | None = None
+    last: Columns | None = None
+    carried: bool = False
+    first_step: int = 0
+    asked: int = 0
     events: list[tuple[int, int, float]] = field(default_factory=list)
-    crossings: tuple[int, ...] = classifier.NO_CROSSINGS
+    crossings: classifier.Crossings = classifier.NO_CROSSINGS
     extreme: float = 0.0
     extreme_at: int = -1
     max_eta: float = -np.inf
@@ -130,17 +145,19 @@ class Recording:
     ) -> None:
         """Advance from ``begin`` by ``steps`` updates; may be called again to go on."""
         self.state = begin
-        end = begin.step + steps
+        end = self.asked = begin.step + steps
+        self.outcome = "running"
         first = True
         while first or self.state.step < end:
             if not first and stop is not None and stop():
                 self.outcome = "interrupted"
                 return
-            size = min(self._chunk(), end - self.state.step)
-            resumed = first and bool(self.rows)
+            size = min(CHUNK, end - self.state.step)
+            if self.last is None:
+                self.first_step = begin.step
             rows, self.state, self.diverged = self.engine.advance(self.state, size)
             # the first row of a chunk is the last of the one before
-            self._take(rows, skip=0 if first and not resumed else 1, end=end)
+            self._take(rows, skip=0 if self.last is None else 1)
             first = False
             if progress is not None:
                 progress(self.state.step - begin.step, steps)
@@ -152,11 +169,7 @@ class Recording:
                 self.outcome = "failed"
                 return
 
-    def _chunk(self) -> int:
-        """A multiple of ``record_every`` near CHUNK, so that bins of extremes do not straddle chunks."""
-        return max(1, CHUNK // self.record_every) * self.record_every if self.record_every < CHUNK else CHUNK
-
-    def _take(self, rows: Rows, skip: int, end: int) -> None:
+    def _take(self, rows: Rows, skip: int) -> None:
         n = len(rows)
         if n > skip:
             kinds, steps, values = np.empty(3 * n, np.int8), np.empty(3 * n, np.int64), np.empty(3 * n)
@@ -170,38 +183,58 @@ class Recording:
                 self.max_eta, self.max_eta_at = float(rows.eta[top]), rows.start + top
             self._underflow(rows, skip)
             if rows.flag is not None:
-                released = np.flatnonzero(np.diff(rows.flag) == 1) if n > 1 else np.array([], int)
-                for i in released[rows.flag[released + 1] == 2].tolist():
+                # from 0 (before T1) it may come in one step
+                for i in np.flatnonzero((rows.flag[1:] == 2) & (rows.flag[:-1] != 2)).tolist():
                     self.events.append((classifier.RELEASE, rows.start + i, np.nan))
+            self._keep(rows, skip)
         recent = rows.w if self.recent is None else np.concatenate([self.recent, rows.w[skip:]])
         self.recent = recent[-3:].copy()
-        keep = self._keep(rows, skip, end)
-        steps_kept = rows.start + keep
-        kept: dict[str, Any] = {"step": steps_kept, "w": rows.w[keep]}
-        for name in ("loss_osc", "loss_conv", "sharpness", "eta", "gfs", "above", "phase", "mantissa", "exponent"):
-            values_of = getattr(rows, name)
-            kept[name] = None if values_of is None else values_of[keep]
-        kept["extra"] = {name: values_of[keep] for name, values_of in rows.extra.items()}
-        self.rows.append(kept)
 
-    def _keep(self, rows: Rows, skip: int, end: int) -> np.ndarray:
+    def _keep(self, rows: Rows, skip: int) -> None:
+        """Add the rows from ``skip`` on to what is kept."""
         n, k = len(rows), self.record_every
+        self.carried = self.carried or rows.exponent is not None
+        self.last = _gather(rows, np.array([n - 1]))
         if k == 1:
-            return np.arange(skip, n)
-        wanted = np.zeros(n, bool)
-        steps = np.arange(rows.start, rows.start + n)
-        wanted[steps % k == 0] = True
-        if skip == 0:
-            wanted[0] = True
-        if steps[-1] == end or self.diverged:
-            wanted[-1] = True
-        loss = rows.loss_osc + rows.loss_conv
-        for lo in range(skip, n, k):
-            hi = min(lo + k, n)
-            wanted[lo + int(np.argmax(rows.eta[lo:hi]))] = True
-            wanted[lo + int(np.argmin(rows.eta[lo:hi]))] = True
-            wanted[lo + int(np.argmax(loss[lo:hi]))] = True
-        wanted[:skip] = False
+            self.rows.append(_gather(rows, np.arange(skip, n)))
+            return
+        steps = np.arange(rows.start + skip, rows.start + n)
+        loss = rows.loss_osc[skip:] + rows.loss_conv[skip:]
+        new = _gather(rows, skip + self._candidates(steps, rows.eta[skip:], loss))
+        self._compete(new if self.pending is None else _joined([self.pending, new]))
+
+    def _compete(self, kept: Columns) -> None:
+        """Close every bin but the newest, whose candidates stay pending."""
+        winners = self._candidates(kept["step"], kept["eta"], kept["loss_osc"] + kept["loss_conv"])
+        kept = {name: values[winners] for name, values in kept.items()}
+        assert self.last is not None
+        newest = int(self.last["step"][0]) // self.record_every
+        closed = kept["step"] // self.record_every < newest
+        self.rows.append({name: values[closed] for name, values in kept.items()})
+        self.pending = {name: values[~closed] for name, values in kept.items()}
+
+    def restore(self, kept: Columns) -> None:
+        """Take over the kept steps of a recording that ended, to go on with it."""
+        self.last = {name: values[-1:] for name, values in kept.items()}
+        if self.record_every == 1:
+            self.rows = [kept]
+        else:
+            # the newest step was kept as such; from here on it has to win its place like the others
+            self._compete(kept)
+
+    def _candidates(self, steps: np.ndarray, eta: Floats, loss: Floats) -> np.ndarray:
+        """Positions of the first step, of multiples of k, and in each bin of the largest and smallest η·S_eff
+        and of the largest loss (the earliest of equals)."""
+        k = self.record_every
+        wanted = (steps % k == 0) | (steps == self.first_step)
+        # bins are runs of equal steps // k
+        bins = steps // k
+        begins = np.flatnonzero(np.diff(bins, prepend=bins[0] - 1))
+        lengths = np.diff(begins, append=len(bins))
+        for key in (eta, -eta, loss):
+            best = np.repeat(np.maximum.reduceat(key, begins), lengths)
+            at = np.flatnonzero((key == best) | np.isnan(key))
+            wanted[at[np.diff(bins[at], prepend=bins[0] - 1) > 0]] = True
         return np.flatnonzero(wanted)
 
     def _underflow(self, rows: Rows, skip: int) -> None:
@@ -226,11 +259,12 @@ class Recording:
             if len(span) == 0:
                 continue
             if low[span[0]]:
-                if not self.under:
+                if not self.under and rows.start + skip + int(span[0]) > self.first_step:
                     # a start at β1 = 0 was never in range: nothing has left it
                     self.events.append(
                         (classifier.UNDERFLOW, rows.start + skip + int(span[0]), float(log10[span[0]]))
                     )
+                if not self.under:
                     self.least = 0.0
                 self.under = True
                 self.least = min(self.least, float(log10[span].min()))
@@ -251,14 +285,14 @@ class Recording:
         if self.diverged:
             code = classifier.DIVERGED
         else:
-            last = self.rows[-1]
-            excess = float(last["loss_osc"][-1] + last["loss_conv"][-1]) / self.engine.model.loss_scale
+            assert self.last is not None
+            excess = float(self.last["loss_osc"][0] + self.last["loss_conv"][0]) / self.engine.model.loss_scale
             if np.isinf(self.engine.model.loss_min):
                 excess = np.inf  # a loss without a minimum: nothing to converge to
             w = self.recent
             size = float(np.abs(w[-1]).max())
-            moved = [float(np.abs(w[-1] - w[-1 - i]).max()) if len(w) > i else np.inf for i in (1, 2)]
-            code = classifier.outcome_of(excess, size, *moved, bool(c[0] == 1), self.state.step, c)
+            once, twice = (float(np.abs(w[-1] - w[-1 - i]).max()) if len(w) > i else np.inf for i in (1, 2))
+            code = classifier.outcome_of(excess, size, once, twice, c[0] == 1, self.state.step, c)
         settled = code == classifier.CONVERGED
         if self.engine.t2 >= 0 and self.engine.model.name == "minimalist":
             w = self.recent[-1]
@@ -276,3 +310,50 @@ class Recording:
         return [
             (names[kind], step, value) for kind, step, value in sorted(self.events, key=lambda e: (e[1], e[0]))
         ]
+
+    # -- what is kept -----------------------------------------------------------------------------------
+
+    def columns(self) -> Columns:
+        """All kept steps in order, as if the run ended here."""
+        assert self.last is not None
+        parts = list(self.rows)
+        if self.pending is not None:
+            parts.append(self.pending)
+            if len(self.pending["step"]) == 0 or self.pending["step"][-1] != self.last["step"][0]:
+                parts.append(self.last)
+        out = _joined([part for part in parts if len(part["step"])])
+        if self.carried and "exponent" not in out:
+            # the steps that needed it were not kept
+            out |= {"mantissa": out["w"], "exponent": np.zeros(out["w"].shape, np.int64)}
+        return out
+
+    def classifier_state(self) -> dict[str, Any]:
+        """What the classifier must know to go on, as plain numbers."""
+        return {
+            "crossings": [int(c) for c in self.crossings],
+            "extreme": float(self.extreme),
+            "extreme_at": int(self.extreme_at),
+            "max_eta_at": int(self.max_eta_at),
+            "under": bool(self.under),
+            "least": float(self.least),
+        }
+
+
+def _gather(rows: Rows, at: np.ndarray) -> Columns:
+    out: Columns = {"step": rows.start + at}
+    for name in KEPT:
+        values = getattr(rows, name)
+        if values is not None:
+            out[name] = values[at]
+    return out | {EXTRA + name: values[at] for name, values in rows.extra.items()}
+
+
+def _joined(parts: list[Columns]) -> Columns:
+    """Columns end to end; where only some parts carry exponents, the others get zeros."""
+    if any("exponent" in part for part in parts):
+        parts = [
+            part if "exponent" in part
+            else part | {"mantissa": part["w"], "exponent": np.zeros(part["w"].shape, np.int64)}
+            for part in parts
+        ]  # fmt: skip
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

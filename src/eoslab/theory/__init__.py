@@ -1,1 +1,4 @@
-"""Statements about the minimalist model as running code, and the one classifier of phases, events and regimes."""
+"""Statements about the minimalist model as values: formulas, predictions, and their check on one case.
+
+The mathematics, with proofs, is in docs/theory; a module here is a section there.
+"""

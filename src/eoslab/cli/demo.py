@@ -1,0 +1,201 @@
+"""``eoslab demo``: the edge of stability on one screen, and a report of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eoslab.cli import output
+from eoslab.cli.plan import DEFAULTS, Plan, make
+from eoslab.cli.problem import Finish
+from eoslab.cli.progress import Stop
+from eoslab.cli.run import execute, labelled, oscillation_text
+from eoslab.cli.runs import Json
+
+__all__ = ["CASES", "Case", "register"]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One run of the demonstration: its name in the report and the options of ``eoslab run``."""
+
+    name: str
+    options: Mapping[str, str]
+
+    def plan(self) -> Plan:
+        """The plan of the run."""
+        return make({**DEFAULTS, **self.options}, {})
+
+
+CYCLES = Case("several cycles", {"lambda2": "0.001", "lr": "1.98", "init": "1,0.01,0.1", "steps": "4000"})
+THEORY = Case("set S5", {"lambda2": "0.001", "lr": "2", "init": "0.95,0.001,0.9", "steps": "8000"})
+DIGITS = {"data": "digits", "target": "parity", "init": "0.3,0.02", "steps": "3000"}
+SMALL = Case("digits, η = 1", {**DIGITS, "lr": "1"})
+LARGE = Case("digits, η = 2", {**DIGITS, "lr": "2"})
+CASES = (CYCLES, THEORY, SMALL, LARGE)
+
+INTRODUCTION = """Gradient descent with learning rate η is stable only where the sharpness S, the largest eigenvalue of the
+Hessian of the loss, is below 2/η. Yet training raises S until it arrives there, and does not fall apart:
+it lives at this edge. Below: how, what theory says about it in advance, and the same on real data."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(help="See the edge of stability in a minute; ends with a report.")
+    def demo(
+        out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the runs and the report.")]
+        = "demo",
+        open_it: Annotated[bool, typer.Option("--open/--no-open", help="Open the report on a desktop.")] = True,
+        as_json: Json = False,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    ) -> None:  # fmt: skip
+        began = time.perf_counter()
+        folder = Path(out)
+        say = (lambda text="": None) if as_json else output.line
+        say(output.bold("The edge of stability"))
+        say(INTRODUCTION)
+        done: dict[Case, Any] = {}
+        stored: dict[Case, Any] = {}
+        for case in CASES:
+            done[case], stored[case], plan = _run(case, folder, quiet)
+            for text in SECTIONS[case](done[case], plan):
+                say(text)
+        report = _report(done, folder)
+        took = time.perf_counter() - began
+        if as_json:
+            runs = {case.name: {"id": stored[case].id, "run": str(stored[case].path)} for case in CASES}
+            theory = dict(zip(("T1_theory", "T1_measured"), _entry(done[THEORY], THEORY.plan()), strict=True))
+            output.emit({"report": str(report), "runs": runs, **theory, "seconds": took})
+            return
+        say()
+        say(f"{output.bold('report')}  {report.resolve()}")
+        say(f"        {output.size(report.stat().st_size)}, all four runs with figures; opens without a network")
+        say(f"runs    eoslab runs list --store {folder / 'runs'}")
+        say(
+            f"yours   eoslab run --lr 2.2      eoslab run --help      {output.dim(output.seconds(took) + ' in all')}"
+        )
+        if open_it and _has_desktop():
+            import webbrowser
+
+            webbrowser.open(report.resolve().as_uri())
+
+
+def _run(case: Case, folder: Path, quiet: bool) -> tuple[Any, Any, Plan]:
+    """Run a case and keep it; a repeated demonstration replaces its runs instead of piling them up."""
+    from eoslab.results.store import Store
+
+    plan = case.plan()
+    with Stop() as stop:
+        ds, _ = execute(plan, stop, quiet=quiet, text=case.name)
+        if stop():
+            output.note("the demonstration was interrupted; its finished runs are kept")
+            raise Finish(stop.exit_code)
+    ds = labelled(ds, plan)
+    store = Store(folder / "runs")
+    same = [run for run in store.list() if run.command == plan.command]
+    if same:
+        return ds, store.update(same[0].path, ds), plan
+    return ds, store.save(ds, command=plan.command), plan
+
+
+def _report(done: Mapping[Case, Any], folder: Path) -> Path:
+    import eoslab.report
+
+    path = folder / "report.html"
+    eoslab.report.report(
+        list(done.values()), path,
+        commands=[case.plan().command for case in done], names=[case.name for case in done],
+        title="The edge of stability: a demonstration",
+    )  # fmt: skip
+    return path
+
+
+# -- what each run shows ----------------------------------------------------------------------------------
+
+
+def _head(number: int, title: str, plan: Plan) -> list[str]:
+    return ["", f"{output.bold(f'{number}  {title}')}", f"   {output.dim(plan.command)}"]
+
+
+def _cycles(ds: Any, plan: Plan) -> list[str]:
+    from eoslab.results.summary import verdict_sentence
+
+    return [
+        *_head(1, "Three parameters are enough", plan),
+        f"   {verdict_sentence(ds)}",
+        f"   S grows until it passes 2/η; then β1 oscillates and grows, which pushes S back below: {int(ds['excursions'])}",
+        "   times, until no fuel is left. Meanwhile the loss goes down all the same:",
+        f"   {_spark(ds['eta_sharpness'].values / float(ds['threshold']), 0.9, 1.05)}  η·S/2 from 0.90 to 1.05, "
+        f"step 0 to {int(ds['steps'])}",
+    ]
+
+
+def _theory(ds: Any, plan: Plan) -> list[str]:
+    (low, high), measured = _entry(ds, plan)
+    return [
+        *_head(2, "Known in advance", plan),
+        f"   Theorem 3.2, from the start alone: the edge is reached between steps {low:.0f} and {high:.0f}.",
+        f"   Measured: step {measured}, {'inside' if low <= measured <= high else 'OUTSIDE'} the interval.",
+    ]
+
+
+def _entry(ds: Any, plan: Plan) -> tuple[tuple[float, float], int]:
+    """The interval of Theorem 3.2 for T1 in whole steps, and T1 as measured."""
+    import math
+
+    from eoslab.theory.sharpening import entry
+
+    model, lr = plan.model, plan.rule.lr
+    bounds = entry(*plan.w0, lr * model.lambda2, lr * model.lambda1).T1
+    assert bounds is not None
+    # both ends are computed in float64: a bound that is a whole number must not lose it to rounding
+    return (math.ceil(bounds[0] * (1 - 1e-12)), math.floor(bounds[1] * (1 + 1e-12))), int(ds["T1"])
+
+
+def _small(ds: Any, plan: Plan) -> list[str]:
+    from eoslab.results.summary import verdict_sentence
+
+    about = plan.data
+    return [
+        *_head(3, "Real data", plan),
+        f"   {output.number(about['samples'])} images of handwritten digits, even or odd?, learnt by a linear network of "
+        "width one. Its loss is",
+        f"   exactly the same model with {plan.model.d} directions instead of two.",
+        f"   η = 1   {verdict_sentence(ds)}",
+        *[f"           {text}" for text in oscillation_text(ds)],
+    ]
+
+
+def _large(ds: Any, plan: Plan) -> list[str]:
+    from eoslab.results.summary import verdict_sentence
+
+    return [
+        f"   η = 2   {verdict_sentence(ds)}",
+        *[f"           {text}" for text in oscillation_text(ds)],
+    ]
+
+
+SECTIONS = {CYCLES: _cycles, THEORY: _theory, SMALL: _small, LARGE: _large}
+
+
+def _spark(values: Any, low: float, high: float, width: int = 60) -> str:
+    """A line of blocks: the largest value in each of ``width`` stretches."""
+    import numpy as np
+
+    levels = "▁▂▃▄▅▆▇█"
+    tops = [float(np.nanmax(part)) for part in np.array_split(np.asarray(values), width)]
+    return "".join(levels[int(min(max((t - low) / (high - low), 0), 0.999) * len(levels))] for t in tops)
+
+
+def _has_desktop() -> bool:
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

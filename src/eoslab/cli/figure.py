@@ -1,0 +1,59 @@
+"""``eoslab figure NAME RUN... -o FILE``: a static figure of stored runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eoslab.cli import names, output
+from eoslab.cli.runs import Json, Quiet, Runs, StoreDir, opened
+from eoslab.core.errors import UnknownName
+
+__all__ = ["register"]
+
+SIZES = ("single", "double", "slide")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command(help="Draw a figure of stored runs as PDF, SVG or PNG.")
+    def figure(
+        name: Annotated[
+            str, typer.Argument(metavar="NAME", help="Figure (eoslab list figures).", autocompletion=_figures)
+        ],
+        run: Runs,
+        file: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="FILE.pdf, .svg or .png.")],
+        size: Annotated[
+            str,
+            typer.Option("--size", metavar="NAME", help="single (3.25 in), double (6.75 in) or slide.",
+                         autocompletion=lambda: list(SIZES)),
+        ] = "single",
+        store: StoreDir = None,
+        as_json: Json = False,
+        quiet: Quiet = False,
+    ) -> None:  # fmt: skip
+        from eoslab.plots import FIGURES, FORMATS
+
+        if name not in FIGURES:
+            raise UnknownName("figure", name, FIGURES)
+        suffix = Path(file).suffix.lower().lstrip(".")
+        if suffix not in FORMATS:
+            raise UnknownName("format", suffix or file, FORMATS, "output")
+        if size not in SIZES:
+            raise UnknownName("size", size, SIZES)
+        _, datasets = opened(store, run)
+
+        from eoslab.plots import save_figure
+
+        save_figure(name, datasets, Path(file), size=size)
+        if as_json:
+            output.emit({"figure": name, "file": file, "runs": run})
+        elif not quiet:
+            output.line(f"wrote {file}")
+
+
+def _figures(incomplete: str) -> list[str]:
+    return names.starting(names.figures(), incomplete)

@@ -1,0 +1,97 @@
+"""What happened in a run, in one sentence and in a dozen numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+
+from eoslab.core.vocabulary import title
+from eoslab.plots.reading import Run
+from eoslab.plots.text import number_text, step_text
+
+__all__ = ["final_index", "key_numbers", "sentence", "steps_at_edge"]
+
+
+def final_index(run: Run) -> int:
+    """The last row with finite numbers."""
+    fine = np.flatnonzero(np.isfinite(run.series("loss")))
+    return int(fine[-1]) if len(fine) else 0
+
+
+def steps_at_edge(run: Run) -> tuple[int, int | None] | None:
+    """From the first crossing to the last fall below the threshold (None: still above or never at the edge)."""
+    if run.first_crossing is None:
+        return None
+    downs = [e.step for e in run.events if e.kind == "crossing-down"]
+    ups = [e.step for e in run.events if e.kind == "crossing-up"]
+    settled = bool(downs) and downs[-1] > ups[-1] and run.word("regime") != "edge-unsettled"
+    return run.first_crossing, downs[-1] if settled else None
+
+
+def sentence(run: Run) -> str:
+    """The verdict: regime, when, how far, how it ended."""
+    if importlib.util.find_spec("eoslab.results.summary") is not None:
+        from eoslab.results import summary
+
+        return str(summary.verdict_sentence(run.ds))
+    regime, last = run.word("regime"), final_index(run)
+    steps = step_text(run.scalar("steps", float(run.step[-1])))
+    if run.diverged_at is not None:
+        return f"Diverged at step {step_text(run.diverged_at)}. A smaller η or a smaller start would stay finite."
+    if not np.isfinite(run.threshold):
+        loss = number_text(run.series("loss")[last])
+        return f"{steps} steps of a rule without a stability threshold; the loss ends at {loss}."
+    mark, end = run.threshold_label, f"ends at {number_text(run.sharpness[last] / run.threshold)} of it"
+    if regime == "stable":
+        return f"Stable: the sharpness stays below {mark} for all {steps} steps and {end}."
+    if regime == "catapult":
+        return f"Catapult: the run starts above {mark}, falls below it once, and {end}."
+    edge = steps_at_edge(run)
+    if edge is None:
+        return f"{title(regime).capitalize()}: the sharpness starts above {mark} and {end}."
+    peak = number_text(run.scalar("max_eta_sharpness") / run.scalar("threshold"))
+    start = f"the sharpness crosses {mark} at step {step_text(edge[0])} and peaks at {peak} times that"
+    if edge[1] is None:
+        return f"Edge of stability, not settled: {start}; after {steps} steps it {end}."
+    return f"Edge of stability: {start}; it settles below at step {step_text(edge[1])} and {end}."
+
+
+def key_numbers(run: Run) -> list[tuple[str, str]]:
+    """Label and value of what a reader asks first."""
+    last, loss = final_index(run), run.series("loss")
+    rows = [("regime", title(run.word("regime"))), ("outcome", title(run.word("outcome")))]
+    rows.append(("steps", step_text(run.scalar("steps", float(run.step[-1])))))
+    if np.isfinite(run.lr):
+        rows.append(("step size η", number_text(run.lr, 5)))
+    if np.isfinite(run.threshold):
+        rows += _against_threshold(run)
+    rows.append(("first loss", number_text(loss[0])))
+    if run.diverged_at is None:
+        rows.append(("final loss", number_text(loss[last])))
+        rows.append((f"final {run.sharpness_label}", number_text(run.sharpness[last], 4)))
+        if np.isfinite(run.threshold):
+            rows.append(("final ratio to the threshold", number_text(run.sharpness[last] / run.threshold, 5)))
+    if run.has("gfs_sharpness"):
+        flow = run.series("gfs_sharpness")
+        end = "" if run.diverged_at is not None else f" → {number_text(flow[last], 4)}"
+        rows.append(("GFS sharpness", number_text(flow[0], 4) + end))
+    for name, meaning in (("T1", "α reaches the edge"), ("T2", "β2 passes its edge value")):
+        if run.scalar(name, -1) >= 0:
+            rows.append((f"{name}, {meaning}", f"step {step_text(run.scalar(name))}"))
+    return rows
+
+
+def _against_threshold(run: Run) -> list[tuple[str, str]]:
+    """When the run is above its threshold and how far."""
+    rows = [(f"threshold {run.threshold_name}", number_text(run.threshold, 4))]
+    above = bool(run.sharpness[0] > run.threshold)
+    first = "starts above" if above else "never"
+    crossing = run.first_crossing
+    rows.append(("first crossing", first if crossing is None else f"step {step_text(crossing)}"))
+    if edge := steps_at_edge(run):
+        rows.append(("at the edge", f"{step_text(edge[0])}–{'end' if edge[1] is None else step_text(edge[1])}"))
+    if run.diverged_at is None:
+        ratio = run.scalar("max_eta_sharpness") / run.scalar("threshold")
+        rows.append(("largest ratio to the threshold", number_text(ratio, 4)))
+    return rows
