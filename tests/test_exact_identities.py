@@ -106,10 +106,7 @@ def test_i6_lyapunov(x):
 
 @given(steps)
 def test_i7_surrogate(x):
-    """With χ = α/α_e and r̃ = α_eβ2 − 1 multiplied out by α_e = √(2/h1), so that no root is taken:
-
-    α_e β2⁺ = α_e β2 − (2/k)·χ·(χα_eβ2 − 1), times α_e: α_e² β2⁺ = α_e² β2 − (2/k)·α·r·… is β2⁺ = β2 − h r α.
-    """
+    """The one identity with a root, α_e = √(2/h1): in float64."""
     (alpha, _, beta2), (_, _, new) = x.theta, x.new
     root = math.sqrt(2 / x.h1)
     chi, surrogate = float(alpha) / root, root * float(beta2) - 1
@@ -227,13 +224,15 @@ def test_crossing_test_by_minors_agrees_with_the_eigenvalue(model, alpha, beta1,
 unit = st.floats(0.1, 1.5)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)  # the first integration imports SciPy
 @given(st.floats(0.5, 3.0), st.floats(0.01, 0.4), st.floats(0.3, 2.0), unit, st.floats(-0.5, 0.5), unit)
 def test_gradient_flow_conserves_c_and_ends_at_the_closed_form(lambda1, lambda2, b, alpha, beta1, beta2):
     """Prop 7.1. From α, β2 > 0 the flow stays away from the saddle."""
     model, w0, rtol = Minimalist(lambda1, lambda2, b), [alpha, beta1, beta2], 1e-10
     # the slowest rate at a minimiser is λ2(α² + b²/α²) ≥ 2λ2b; on the way it is about λ2·b or λ2·α²
-    flow = gradient_flow(model, w0, np.linspace(0.0, 100.0 / (lambda2 * min(b, 1.0) * min(1.0, alpha)), 50), rtol=rtol)
+    flow = gradient_flow(
+        model, w0, np.linspace(0.0, 100.0 / (lambda2 * min(b, 1.0) * min(1.0, alpha)), 50), rtol=rtol
+    )
     assert flow.failure == ""
     # at most ~10³ internal steps, each wrong by rtol·|w|, seen through |∇c| = 2|w|
     size = float(np.max(np.sum(flow.w**2, axis=1)))
@@ -286,7 +285,8 @@ def test_geometric_mean_of_the_multiplier_is_pinned():
     measured = (np.log(beta1[-1]) - np.log(beta1[t1])) / (6000 - t1)
     # each step rounds β1 and the factor by ε: the mean is right to a few ε/|1 − s| with |1 − s| > 0.8
     assert logs.mean() == pytest.approx(measured, abs=10 * EPS)
-    assert abs(logs.mean()) < 1e-3
+    # β1 gains a factor 1.5·10¹¹ in 5700 steps, which is 0.5 % a step
+    assert abs(logs.mean()) < 0.01
 
 
 def test_gradient_descent_from_data_sets_of_any_scale_is_the_same_run():
