@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eoslab.core.numbers import Num, exp, log, maximum, minimum, sqrt
+from eoslab.core.numbers import Num, exp, log, maximum, minimum, sqrt, where
 from eoslab.theory.context import Context, segment
 from eoslab.theory.sharpening import Entry, entry, peak_q, stability_number
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
@@ -116,10 +116,34 @@ def peak_bound(Z: Num, w_start: Num, q_bar: Num) -> Num:
     return minimum(first, peak_bound_2(Z, w_start, q_bar)) if valid else first
 
 
+#: Values of θ that Prop 4.4 is used with; the best lies between 1/8 (small w) and 1/2.
+THETAS = (0.5, 0.4, 0.3, 0.22, 0.16, 0.1, 0.05)
+
+
 def dip_bound(w: Num) -> Num:
-    """B(w) of Prop 4.4: min(max(10.8w, √(32w/3)), max(24w, √(6.4w)))."""
-    one = maximum(54 * w / 5, sqrt(32 * w / 3))
-    return minimum(one, maximum(24 * w, sqrt(32 * w / 5)))
+    """B(w) of Prop 4.4: min over θ ≤ ½ of max(4w/θ, U_θ(w)), where U = U_θ solves
+
+        U²(1−θ²)/4 = w + 4w²(1 + 1/(1−(1−θU)⁴)).
+
+    The right-hand side falls with U, so U ← T(U) (the equation solved for the left U) jumps across the root each
+    time: from 4/3, where T(4/3) ≤ 4/3, an even number of substitutions ends at or above the root. Elsewhere, and
+    never more than, the closed form min(max(10.8w, √(32w/3)), max(24w, √(6.4w))) is returned.
+    """
+    best = minimum(maximum(54 * w / 5, sqrt(32 * w / 3)), maximum(24 * w, sqrt(32 * w / 5)))
+    for theta in THETAS:
+        top = _descent(0 * w + 4 / 3, w, theta)
+        small, U = top <= 4 / 3, top
+        for _ in range(5):
+            U = _descent(minimum(U, 0 * w + 4 / 3), w, theta)
+        best = where(small, minimum(best, maximum(4 * w / theta, U)), best)
+    return best
+
+
+def _descent(U: Num, w: Num, theta: float) -> Num:
+    # A dip with w = 0 has U = 0: the geometric sum is kept finite there.
+    rate = 1 - (1 - theta * U) ** 4
+    rate = where(rate > 1e-12, rate, rate * 0 + 1e-12)
+    return 2 * sqrt((w + 4 * w**2 * (1 + 1 / rate)) / (1 - theta**2))
 
 
 def reentry_bound(w_start: Num, q_lo: Num, depth: Num) -> Num:
