@@ -10,7 +10,7 @@ import numpy as np
 
 from eoslab.core.numbers import Num, log, maximum, sqrt
 from eoslab.theory.context import ULP, Context
-from eoslab.theory.excursions import dip_bound, overshoot_bound, peak_bound, step_up
+from eoslab.theory.excursions import after_peak, dip_bound, overshoot_bound, peak_bound, step_up
 from eoslab.theory.sharpening import Entry, entry, peak_q, stability_number
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
 
@@ -52,8 +52,8 @@ def drive_bound(U: Num, rt0: Num, eps: Num) -> Num:
 
 
 def edge_constants(U: Num, zeta: Num, w0: Num, q_bar: Num) -> tuple[Num, Num]:
-    """(w̄, B(w̄)) of (C2), (C3): w̄ = (1+ζ)²W(ζ, max(w0, q̄/s₋), q̄), s₋ = 2−U."""
-    w_bar = (1 + zeta) ** 2 * peak_bound(zeta, maximum(w0, q_bar / (2 - U)), q_bar)
+    """(w̄, B(w̄)) of (C2), (C3): w̄ = W·min((1+ζ)², (2/(1−W)²−1)²), W = W(ζ, max(w0, q̄/s₋), q̄), s₋ = 2−U."""
+    w_bar = after_peak(zeta, peak_bound(zeta, maximum(w0, q_bar / (2 - U)), q_bar))
     return w_bar, dip_bound(w_bar)
 
 
@@ -122,7 +122,8 @@ def _least_edge(
             )  # fmt: skip
         if dip <= U:
             break
-        U = dip * (1 + 1e-12)
+        # A little above the value, so that the climb ends; U is the least one to within this factor.
+        U = dip * (1 + 1e-4)
     number = max(stability_number(s, k, eps) for s in (2 - U, 2 + zeta))
     return EdgeBound(
         (
