@@ -86,7 +86,14 @@ def test_third_derivative_is_the_gradient_of_the_curvature_along_a_direction(one
 def test_methods_broadcast_over_leading_axes_and_agree_with_single_points(one):
     model, w = one.model, points(one.n, 6).reshape(2, 3, one.n)
     u = points(one.n, 6, seed=1).reshape(2, 3, one.n)
-    whole = [model.loss(w), model.grad(w), model.hessian(w), model.hvp(w, u), model.third(w, u), model.sharpness(w)]
+    whole = [
+        model.loss(w),
+        model.grad(w),
+        model.hessian(w),
+        model.hvp(w, u),
+        model.third(w, u),
+        model.sharpness(w),
+    ]
     shapes = [(2, 3), (2, 3, one.n), (2, 3, one.n, one.n), (2, 3, one.n), (2, 3, one.n), (2, 3)]
     assert [np.shape(x) for x in whole] == shapes
     for i, j in np.ndindex(2, 3):
