@@ -13,7 +13,10 @@ import sys
 import pytest
 
 import eoslab
+from eoslab.cli import output
 from eoslab.cli.progress import Progress, Stop
+from eoslab.core.errors import StoreError
+from eoslab.results.store import Store
 
 #: Far more steps than the test waits for, decimated so that memory does not matter.
 LONG = ["run", "--steps", "1e12", "--record-every", "1e8", "--lambda2", "1e-4", "--json", "-v"]
@@ -85,6 +88,23 @@ def test_progress_is_a_line_every_ten_seconds_without_a_terminal(capsys, monkeyp
     assert lines[0] == "running: step 10 of 100, 10 %, 90.0 s left"
 
 
+def test_a_run_whose_store_fails_is_kept_elsewhere(call, monkeypatch, tmp_path):
+    save, refuge = Store.save, tmp_path / "refuge"
+
+    def full(self, ds, **more):
+        if self.root.name == "runs":
+            raise StoreError("the run store runs cannot be written: the disk is full")
+        return save(self, ds, **more)
+
+    monkeypatch.setattr(Store, "save", full)
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(refuge))
+    got = call("run", "--steps", "5")
+    assert got.code == 1
+    assert "the run was kept in " in got.err
+    (kept,) = refuge.glob("*.zarr")
+    assert call("runs", "show", str(kept)).code == 0
+
+
 def test_output_on_a_full_disk_is_said(call, monkeypatch):
     class Full(io.StringIO):
         def write(self, text):
@@ -94,6 +114,19 @@ def test_output_on_a_full_disk_is_said(call, monkeypatch):
     got = call("explain")
     assert got.code == 1
     assert got.err.startswith("error[E203]")
+
+
+def test_colour_belongs_on_terminals_only(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert output.paint("x", "1", Terminal()) == "\x1b[1mx\x1b[0m"
+    assert output.paint("x", "1", io.StringIO()) == "x"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert output.paint("x", "1", Terminal()) == "x"
 
 
 def test_a_closed_pipe_is_no_error(folder, environment):

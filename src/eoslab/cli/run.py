@@ -7,6 +7,8 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -149,7 +151,8 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
         ds, took = execute(plan, stop, quiet=options["quiet"])
         stop.saving = True
         ds = labelled(ds, plan)
-        stored = store.save(ds, command=plan.command, sources=plan.sources)
+        with _refuge(ds, plan.command):
+            stored = store.save(ds, command=plan.command, sources=plan.sources)
         _finish(options, ds, stored, took, at, stop, plan)
 
 
@@ -207,7 +210,21 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
         took = time.perf_counter() - began
         stop.saving = True
         ds.attrs["command"] = _with_steps(ds.attrs.get("command", ""), total)
-        _finish(options, ds, store.update(path, ds), took, at, stop)
+        with _refuge(ds, ds.attrs["command"]):
+            stored = store.update(path, ds)
+        _finish(options, ds, stored, took, at, stop)
+
+
+@contextmanager
+def _refuge(ds: Any, command: str) -> Iterator[None]:
+    """Keep a finished run elsewhere when its store fails: it may have taken hours."""
+    try:
+        yield
+    except StoreError as e:
+        from eoslab.results.store import Store
+
+        kept = Store(tempfile.mkdtemp(prefix="eoslab-")).save(ds, command=command)
+        raise StoreError(e.message, f"the run was kept in {kept.path}; move it where there is space") from None
 
 
 def _asked(ds: Any) -> int:
