@@ -117,6 +117,8 @@ def render(drawing: Drawing, kind: str, *, size: str = "single", usetex: bool = 
     """A drawn figure as the bytes of a file, without date or creator's address."""
     import io
 
+    import matplotlib
+
     from eoslab.plots.style import styled
 
     none = {
@@ -126,6 +128,9 @@ def render(drawing: Drawing, kind: str, *, size: str = "single", usetex: bool = 
     }[kind]
     buffer = io.BytesIO()
     with styled(size, usetex):
+        if drawing.get_layout_engine() is not None:
+            # the layout has made room for everything, so the page keeps its exact width
+            matplotlib.rcParams["savefig.bbox"] = "standard"
         drawing.savefig(buffer, format=kind, metadata=none, dpi=dpi)
     return buffer.getvalue()
 
