@@ -7,6 +7,7 @@ same comparators are run on arithmetic with an injected fault and must object, s
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from fractions import Fraction
 from math import exp
 
@@ -48,11 +49,15 @@ def ball_path(problem, steps, bits=BITS):
         return [[bounds(x) for x in state] for state in path]
 
 
+def intervals(problem, bits):
+    """The second implementation at the start of a problem."""
+    cert = certify(problem.lambda1, problem.lambda2, problem.b, problem.lr, problem.w0, "no-stable-minimiser")
+    return replay_module._Trajectory(cert, replay_module._parse(cert), bits, None)
+
+
 def interval_path(problem, steps, bits=BITS):
     """The replay's own loop."""
-    cert = certify(problem.lambda1, problem.lambda2, problem.b, problem.lr, problem.w0, "no-stable-minimiser")
-    run = replay_module._Trajectory(cert, replay_module._parse(cert), bits, None)
-    path = []
+    run, path = intervals(problem, bits), []
     for _ in range(steps + 1):
         path.append([(Fraction(*to_rational(lo)), Fraction(*to_rational(hi))) for lo, hi in run.theta])
         run.advance(1)
@@ -226,6 +231,9 @@ def test_nothing_leaves_500_random_trapping_regions():
             lo, hi, m, cap = float(region.lo), float(region.hi), float(region.m), float(R) * (1 + 1e-6)
             tau = propose_tail(x, region)
             assert tail_below(x, region, arb(tau))
+            now = reduced_sharpness(*state)
+            assert now < tau
+            assert not tail_below(x, region, arb(now * (1 - 1e-9)))
             w_bound = w
             # Float noise: 2 ulp a step relative to s and to 1 + r, hence 1e-12 over 300 steps.
             for _ in range(300):
@@ -356,3 +364,24 @@ def test_minors_bracket_the_largest_eigenvalue(w, one, two):
         assert not certainly_below(state, p, ball(top - hair))
         assert certainly_above(state, p, ball(top - hair))
         assert not certainly_above(state, p, ball(top + hair))
+    run = intervals(problem, BITS)
+    assert run.sharpness_below(run.raw(top + hair))
+    assert not run.sharpness_below(run.raw(top - hair))
+    assert run.sharpness_above(top - hair - 2)
+    assert not run.sharpness_above(top + hair - 2)
+
+
+def test_the_replay_bounds_the_sharpness_inside_the_region_by_itself():
+    """Trapped at step 0 nothing but the bound for the region is left, where a smaller δ must not be confirmed."""
+    # The (α, β2) block has the larger eigenvalue in the first, the (α, β1) block in the second.
+    for w0 in ("0.7,0.05,1.428", "1.7,0.03,0.588"):
+        question = {"lambda1": 1, "lambda2": "1/2", "b": 1, "lr": "1/2", "w0": w0}
+        cert = certify(**question, max_steps=0)
+        assert (cert.verdict, cert.step) == ("PROVED", 0)
+        assert replay(cert).ok
+        with mpmath.workdps(50):
+            top = high_precision_sharpness(Problem.parse(**question), Problem.parse(**question).w0)
+        for below in (1e-6, 1e-2):
+            delta = str(Fraction(float(top) - 2 - below).limit_denominator(10**9))
+            forged = replace(cert, delta=delta, delta_lower=None, peak_step=None).sealed()
+            assert not replay(forged).ok

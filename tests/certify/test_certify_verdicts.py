@@ -28,6 +28,9 @@ VERDICTS = [
     (DIVERGES, "sharpness-bound", "sharpness-bound", "REFUTED", "divergence-D1"),
     (D2, None, "diverges", "PROVED", "divergence-D2"),
     (D2, "converges", "converges", "REFUTED", "divergence-D2"),
+    # |p| ≈ 3, where the factor 1 − 1/|p| of D2 matters, with either sign of p
+    ({**D2, "w0": "0.7,0,4.3"}, None, "diverges", "PROVED", "divergence-D2"),
+    ({**D2, "w0": "0.7,0,-4.3"}, None, "diverges", "PROVED", "divergence-D2"),
     (SADDLE, None, "converges", "REFUTED", "saddle"),
     (SADDLE, "diverges", "diverges", "REFUTED", "saddle"),
     (NO_MINIMISER, "no-stable-minimiser", "no-stable-minimiser", "PROVED", "critical-points"),

@@ -25,6 +25,10 @@ def _apply(name: str, x: Any) -> Any:
         return getattr(math, name)(x)
     if isinstance(x, (np.ndarray, np.generic)):
         return getattr(np, name)(x)
+    # mpmath numbers carry their context. They come before Arb: an mpf's ``exp`` is its binary exponent.
+    context = getattr(x, "ctx", None) or getattr(x, "context", None)
+    if context is not None:
+        return getattr(context, name)(x)
     if hasattr(x, name):  # Arb balls
         return getattr(x, name)()
     if hasattr(x, "_sympy_"):
@@ -33,8 +37,6 @@ def _apply(name: str, x: Any) -> Any:
         import sympy
 
         return getattr(sympy, name)(x)
-    if hasattr(x, "ctx"):  # mpmath numbers carry their context
-        return getattr(x.ctx, name)(x)
     return getattr(math, name)(x)
 
 

@@ -38,7 +38,8 @@ class FlowEngine:
         w, n = flow.w, len(flow.w)
         unmeasured = np.full(n, np.nan)
         if hasattr(model, "loss_osc"):
-            osc, conv = np.asarray(model.loss_osc(w)), np.asarray(model.loss_conv(w))
+            # without a learning rate no direction oscillates
+            osc, conv = np.asarray(model.loss_osc(w, 0.0)), np.asarray(model.loss_conv(w, 0.0))
         else:
             offset = model.loss_min if np.isfinite(model.loss_min) else 0.0
             osc, conv = np.asarray(model.loss(w)) - offset, np.zeros(n)

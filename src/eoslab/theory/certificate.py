@@ -93,9 +93,10 @@ def search_trapping(
 ) -> Trap | None:
     """The smallest of the tried D for which Theorem 5.1 holds at this state (floats), or None.
 
-    All candidates D = f·log(2/s0), f in :data:`D_FRACTIONS`, are tested at once. The smallest D gives the
-    tightest enclosure of the limit; ``tightest=False`` takes the D with the most room between D and what is
-    needed, which is what a certificate wants whose state is known to few digits.
+    All candidates D = f·log(2/s0), f in :data:`D_FRACTIONS`, are tested at once, and the smallest that holds is
+    shrunk further by substitution: the smallest D gives the tightest enclosure of the limit. ``tightest=False``
+    takes the D with the most room between D and what is needed, which is what a certificate wants whose state is
+    known to few digits.
     """
     if not (0 < s0 < 2 and 0 <= w0 < 1 and abs(r0) < 1):
         return None
@@ -107,7 +108,14 @@ def search_trapping(
     if not len(found):
         return None
     i = found[0] if tightest else found[np.argmax(D[found] / np.maximum(trap.needed[found], 1e-300))]
-    return trapping(s0, w0, r0, k, eps, float(D[i]), R=float(trap.R[i]))
+    best = trapping(s0, w0, r0, k, eps, float(D[i]), R=float(trap.R[i]))
+    # What is needed shrinks with D, so D ← needed(D) descends to the least D of this shape.
+    while tightest:
+        tighter = trapping(s0, w0, r0, k, eps, float(best.needed) * (1 + 1e-6))
+        if not (tighter.holds and tighter.D < 0.999 * best.D):
+            break
+        best = tighter
+    return best
 
 
 def diverges_d1(s: Num, w: Num, eps: Num) -> Any:

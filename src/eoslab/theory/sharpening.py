@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eoslab.core.numbers import Num, maximum, sqrt
+from eoslab.core.numbers import Num, maximum, sqrt, where
 from eoslab.theory.context import ULP, Context
 from eoslab.theory.reduced import big_g, q_of, reduced_step
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
@@ -41,8 +41,8 @@ def gfs_alpha2_of(c: Num) -> Num:
 
 
 def peak_q(r0: Num, eps: Num) -> Num:
-    """max of −ε r(1+r) over r in [r0, 0]: ε|r0|(1+r0) if r0 ≥ −½, else ε/4."""
-    return q_of(r0, eps) if r0 >= -0.5 else eps / 4
+    """max of −ε r(1+r) over r in [r0, 0]: ε|r0|(1+r0) if r0 ≥ −½, else ε/4 (also where a ball cannot tell)."""
+    return where(r0 >= -0.5, q_of(r0, eps), eps / 4)
 
 
 def entry_overshoot(eps: Num) -> Num:
@@ -307,9 +307,9 @@ STATEMENTS = (
         "If r ∈ (−1,0], 0 ≤ w < 1, s/k ≤ 1 and (N) s/k + ε/s ≤ 1, then G > 0 and r⁺ ∈ (−1,0].",
         _sign,
         (
-            Assumption("r in (-1, 0]", "−1 < r ≤ 0", "k = 10, ε = 0.4, s = 1, w = 0.01, r = 0.5: r⁺ = 0.16"),
+            Assumption("r in (-1, 0]", "−1 < r ≤ 0", "k = 10, ε = 0.4, s = 1, w = 0.01, r = 0.5: r⁺ = 0.0005"),
             Assumption("w < 1", "0 ≤ w < 1", "k = 10, ε = 0.01, s = 1, w = 1.2, r = −0.1: G = −0.1991"),
-            Assumption("s <= k", "s ≤ k", "unknown: (N) implies it, s/k < 1"),
+            Assumption("s <= k", "s ≤ k", "not needed on its own: (N) implies it"),
             Assumption(
                 "N: s/k + eps/s <= 1", "s/k + ε/s ≤ 1", "k = 10, ε = 1.5, s = 1, w = 0, r = −0.1: r⁺ = 0.032"
             ),
@@ -356,7 +356,9 @@ STATEMENTS = (
         "GD converges geometrically.",
         _flow_regime,
         (
-            Assumption("r0 <= 0", "−1 < r0 ≤ 0", "k = 10, h1 = 1, θ0 = (.5, 0, 3): r0 = 0.5 > 0"),
+            Assumption(
+                "r0 <= 0", "−1 < r0 ≤ 0", "k = 100, h1 = 1, θ0 = (.5, 0, 3): r0 = 0.5 contradicts r ≤ 0 at once"
+            ),
             Assumption(
                 "s_bar < 2", "h1·A(max(y0,0)) < 2", "h1 = .5, h = .0005, θ0 = (1.99, 1e-3, .1): crosses 2/η"
             ),
