@@ -43,7 +43,7 @@ def assert_same_run(a: xr.Dataset, b: xr.Dataset) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 @given(st.data())
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_run_then_resume_is_one_run(name, data):
     model, rule, w0 = CASES[name]
     every = data.draw(st.sampled_from([1, 2, 7, 100, 5000]), "record_every")
@@ -53,12 +53,12 @@ def test_run_then_resume_is_one_run(name, data):
     with mock.patch.object(trajectory, "CHUNK", chunk):
         ds = eoslab.trajectory(model, rule, w0, steps=cuts[0], record_every=every)
         for cut in [*cuts[1:], STEPS]:
-            ds = resume(ds, max(0, cut - int(ds.steps)))
+            ds = resume(ds, cut)
     assert_same_run(ds, whole)
 
 
 @given(st.integers(1, 4000), st.integers(1, 3000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_what_is_kept_does_not_depend_on_chunks(every, chunk):
     model, rule, w0 = CASES["underflow"]
     whole = eoslab.trajectory(model, rule, w0, steps=STEPS, record_every=every)
@@ -66,7 +66,7 @@ def test_what_is_kept_does_not_depend_on_chunks(every, chunk):
         assert_same_run(eoslab.trajectory(model, rule, w0, steps=STEPS, record_every=every), whole)
 
 
-@pytest.mark.parametrize("every", [2, 7, 100, 5000])
+@pytest.mark.parametrize("every", [7, 100, 5000])
 @pytest.mark.parametrize("name", ["edge", "underflow", "adam"])
 def test_decimation_keeps_events_and_extremes(name, every):
     full = eoslab.trajectory(*CASES[name], steps=STEPS)
@@ -108,7 +108,7 @@ def test_an_interrupted_run_is_completed(every):
 def test_a_stored_run_goes_on_too(store):
     model, rule, w0 = CASES["mini-batch"]
     saved = store.save(eoslab.trajectory(model, rule, w0, steps=100))
-    store.update(saved.path, resume(open_run(saved.path), 50))
+    store.update(saved.path, resume(open_run(saved.path), 150))
     assert_same_run(open_run(saved.path), eoslab.trajectory(model, rule, w0, steps=150))
     assert [run.steps for run in store.list()] == [150]
 
@@ -116,9 +116,9 @@ def test_a_stored_run_goes_on_too(store):
 def test_a_continuation_keeps_what_the_caller_recorded():
     ds = provenance.stamp(
         eoslab.trajectory(*CASES["edge"], steps=10),
-        command="eoslab run", typed={"lr": "2/1"}, seed=7, sources={"lr": "flag"},
+        command="eoslab run", typed={"lr": "2/1", "steps": "10"}, seed=7, sources={"lr": "flag"},
     ).assign_attrs(data="digits")  # fmt: skip
-    out = resume(ds, 5)
+    out = resume(ds, 15)
     for name in ("created", "command", "seed", "sources", "data"):
         assert out.attrs[name] == ds.attrs[name]
     groups = provenance.parameters(out)
@@ -141,19 +141,20 @@ def test_a_generator_state_travels_with_the_run():
     state = np.random.default_rng(5).bit_generator.state
     object.__setattr__(rule, "rng_state", state)
     ds = eoslab.trajectory(MODEL, rule, [0.95, 1e-3, 0.9], steps=3)
-    assert resume(ds, 2).attrs["rng_state"] == ds.attrs["rng_state"]
+    assert resume(ds, 5).attrs["rng_state"] == ds.attrs["rng_state"]
     from eoslab.results.resume import recording_of
 
     assert recording_of(ds).engine.rule.rng_state == state
 
 
 def test_what_cannot_be_continued_says_so(runs):
-    with pytest.raises(InvalidArgument, match="steps"):
-        resume(runs["edge"], -1)
+    for steps in (-1, 2999):
+        with pytest.raises(InvalidArgument, match="steps"):
+            resume(runs["edge"], steps)
     with pytest.raises(DamagedRun, match="cannot be continued"):
-        resume(runs["edge"].drop_vars("state_w"), 1)
+        resume(runs["edge"].drop_vars("state_w"), 4000)
     with pytest.raises(DamagedRun, match="parameters"):
         resume(xr.Dataset(), 1)
     foreign = runs["edge"].assign_attrs(parameters='{"model": {"lambda9": 1.0}, "optimizer": {"lr": 1.0}}')
     with pytest.raises(DamagedRun, match="minimalist"):
-        resume(foreign, 1)
+        resume(foreign, 4000)

@@ -77,7 +77,7 @@ ARRAYS = st.one_of(
 
 
 @given(ARRAYS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_numbers_flags_and_text_keep_every_bit(store, runs, values):
     ds = runs["nothing"].assign(extra=("extra_dim", values))
     back = open_run(store.save(ds).path)["extra"].values
@@ -342,9 +342,9 @@ def test_a_writer_killed_half_way_harms_nothing(store, runs, mode):
 
 def test_two_writers_at_once_lose_nothing(store, runs):
     source = Store(store.root.parent / "source").save(runs["stable"])
-    writers = [child(COPY, store.root, source.path, 5, wait=False) for _ in range(2)]
+    writers = [child(COPY, store.root, source.path, 3, wait=False) for _ in range(2)]
     ids = " ".join(said(writer) for writer in writers).split()
-    assert len(set(ids)) == 10
+    assert len(set(ids)) == 6
     assert {run.id for run in store.list()} == set(ids)
     for id in ids:
         xr.testing.assert_identical(store.open(id), runs["stable"])

@@ -120,3 +120,7 @@ def test_the_steps_of_the_verdict_are_the_first_and_last_above_the_threshold(run
     ds = runs["edge"]
     above = ds.step.values[ds.eta_sharpness.values >= 2.0]
     assert f"from step {above[0]} to {above[-1]}" in verdict_sentence(ds)
+
+
+def test_a_start_at_zero_has_left_no_range(runs):
+    assert summary(runs["nothing"])["events"] == []

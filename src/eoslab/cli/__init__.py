@@ -13,6 +13,8 @@ def main() -> None:
     """The console script ``eoslab``."""
     import sys
 
-    from eoslab.cli.app import call
-
+    try:
+        from eoslab.cli.app import call
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(call(sys.argv[1:]))

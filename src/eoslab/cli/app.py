@@ -91,11 +91,14 @@ def call(argv: Sequence[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        # whoever read our output has seen enough (| head); nothing more can be written, not even at exit
+    except (output.ReaderGone, BrokenPipeError):
+        # nothing more can be written, not even what the interpreter flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except UsageError as e:
+        if type(e).__name__ == "NoArgsIsHelpError":
+            output.line(e.ctx.get_help())
+            return 0
         return show(usage(e), argv, as_json)
     except EoslabError as e:
         return show(e, argv, as_json)

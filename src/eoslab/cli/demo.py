@@ -16,7 +16,7 @@ from eoslab.cli import output
 from eoslab.cli.plan import DEFAULTS, Plan, make
 from eoslab.cli.problem import Finish
 from eoslab.cli.progress import Stop
-from eoslab.cli.run import execute, labelled, oscillation_text
+from eoslab.cli.run import execute, labelled, oscillating
 from eoslab.cli.runs import Json
 
 __all__ = ["CASES", "Case", "register"]
@@ -41,9 +41,10 @@ SMALL = Case("digits, η = 1", {**DIGITS, "lr": "1"})
 LARGE = Case("digits, η = 2", {**DIGITS, "lr": "2"})
 CASES = (CYCLES, THEORY, SMALL, LARGE)
 
-INTRODUCTION = """Gradient descent with learning rate η is stable only where the sharpness S, the largest eigenvalue of the
-Hessian of the loss, is below 2/η. Yet training raises S until it arrives there, and does not fall apart:
-it lives at this edge. Below: how, what theory says about it in advance, and the same on real data."""
+INTRODUCTION = """\
+Gradient descent with learning rate η is stable only where the sharpness S, the largest eigenvalue of
+the Hessian of the loss, is below 2/η. Yet training raises S until it arrives there, and then does not
+fall apart: it lives at this edge. Below: how, what theory knows in advance, and the same on real data."""
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +52,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command(help="See the edge of stability in a minute; ends with a report.")
     def demo(
-        out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the runs and the report.")]
+        out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder of runs and report.")]
         = "demo",
         open_it: Annotated[bool, typer.Option("--open/--no-open", help="Open the report on a desktop.")] = True,
         as_json: Json = False,
@@ -77,11 +78,10 @@ def register(app: typer.Typer) -> None:
             return
         say()
         say(f"{output.bold('report')}  {report.resolve()}")
-        say(f"        {output.size(report.stat().st_size)}, all four runs with figures; opens without a network")
+        size = output.size(report.stat().st_size)
+        say(f"        {size}, all four runs with figures; opens without a network")
         say(f"runs    eoslab runs list --store {folder / 'runs'}")
-        say(
-            f"yours   eoslab run --lr 2.2      eoslab run --help      {output.dim(output.seconds(took) + ' in all')}"
-        )
+        say(f"yours   eoslab run --lr 2.2      eoslab run --help      {output.dim(output.seconds(took))}")
         if open_it and _has_desktop():
             import webbrowser
 
@@ -126,15 +126,17 @@ def _head(number: int, title: str, plan: Plan) -> list[str]:
 
 
 def _cycles(ds: Any, plan: Plan) -> list[str]:
-    from eoslab.results.summary import verdict_sentence
-
+    ratio = _ratio(ds)
+    until = _events(ds, "crossing-down")[-1]
+    shown = ratio[: until + until // 10]
     return [
         *_head(1, "Three parameters are enough", plan),
-        f"   {verdict_sentence(ds)}",
-        f"   S grows until it passes 2/η; then β1 oscillates and grows, which pushes S back below: {int(ds['excursions'])}",
-        "   times, until no fuel is left. Meanwhile the loss goes down all the same:",
-        f"   {_spark(ds['eta_sharpness'].values / float(ds['threshold']), 0.9, 1.05)}  η·S/2 from 0.90 to 1.05, "
-        f"step 0 to {int(ds['steps'])}",
+        "   S grows until it passes 2/η; then β1 oscillates and grows, and that pushes S back below 2/η.",
+        f"   It happens {int(ds['excursions'])} times, until no fuel is left, while the loss falls all the same "
+        f"({output.number(float(ds['loss'][0]), 2)} → {output.number(float(ds['loss'][-1]), 2)}):",
+        f"   {_spark(shown, 0.995, float(shown.max()))}",
+        f"   η·S/2 at steps 0 to {len(shown)}; passes 1 first at step {_events(ds, 'crossing-up')[0]}, at most "
+        f"{ratio.max():.3f}, in the end {ratio[-1]:.4f}",
     ]
 
 
@@ -161,26 +163,45 @@ def _entry(ds: Any, plan: Plan) -> tuple[tuple[float, float], int]:
 
 
 def _small(ds: Any, plan: Plan) -> list[str]:
-    from eoslab.results.summary import verdict_sentence
-
-    about = plan.data
+    images = output.number(plan.data["samples"])
     return [
         *_head(3, "Real data", plan),
-        f"   {output.number(about['samples'])} images of handwritten digits, even or odd?, learnt by a linear network of "
-        "width one. Its loss is",
-        f"   exactly the same model with {plan.model.d} directions instead of two.",
-        f"   η = 1   {verdict_sentence(ds)}",
-        *[f"           {text}" for text in oscillation_text(ds)],
+        f"   {images} images of handwritten digits, target even or odd, a linear network of width one:",
+        f"   its loss is exactly the same model, with {plan.model.d} directions instead of two.",
+        f"   η = 1:  S {_life(ds)}",
     ]
 
 
 def _large(ds: Any, plan: Plan) -> list[str]:
-    from eoslab.results.summary import verdict_sentence
-
     return [
-        f"   η = 2   {verdict_sentence(ds)}",
-        *[f"           {text}" for text in oscillation_text(ds)],
+        f"   η = 2:  S {_life(ds)}",
+        "           Every second step alone would look calm.",
+        f"   Which directions oscillate at η = 2? {_moving(ds)}:",
+        "   not the irrelevant ones only, as in the model with three parameters; the target itself is moving.",
     ]
+
+
+def _life(ds: Any) -> str:
+    """First crossing, overshoot, and between which values the last two steps lie."""
+    ratio = _ratio(ds)
+    low, high = sorted(ratio[-2:])
+    end = f"{'ends in a lasting two-cycle' if high > 1.1 * low else 'then hovers'}, η·S/2 = {low:.3f} ↔ {high:.3f}"
+    return f"passes 2/η at step {_events(ds, 'crossing-up')[0]}, overshoots to {ratio.max():.2f}·2/η, {end}."
+
+
+def _moving(ds: Any) -> str:
+    moving, share = oscillating(ds)
+    return f"{len(moving)} of {len(ds['relevance'])} measured, carrying {100 * share:.0f} % of what can be learnt"
+
+
+def _ratio(ds: Any) -> Any:
+    """η·S_eff over the threshold, at every step."""
+    return ds["eta_sharpness"].values / float(ds["threshold"])
+
+
+def _events(ds: Any, kind: str) -> list[int]:
+    """The steps of the events of a kind."""
+    return [int(step) for step in ds["event_step"].values[ds["event_kind"].values == kind]]
 
 
 SECTIONS = {CYCLES: _cycles, THEORY: _theory, SMALL: _small, LARGE: _large}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 __all__ = [
+    "ReaderGone",
     "bold",
     "columns",
     "dim",
@@ -28,6 +29,10 @@ __all__ = [
 ]
 
 BOLD, DIM, RED, GREEN, CYAN = "1", "2", "31", "32", "36"
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has seen enough (| head). Not an OSError: the parser has its own idea of those."""
 
 
 def wants_colour(stream: IO[str] | None) -> bool:
@@ -65,7 +70,10 @@ def red(text: str) -> str:
 def line(text: str = "") -> None:
     """One line of the result."""
     if sys.stdout is not None:
-        sys.stdout.write(text + "\n")
+        try:
+            sys.stdout.write(text + "\n")
+        except BrokenPipeError:
+            raise ReaderGone from None
 
 
 def note(text: str) -> None:

@@ -159,7 +159,7 @@ def _model(options: Mapping[str, Any], given: set[str], words: list[str]) -> Any
     for text in options["param"]:
         key, value = parse.pair("param", text)
         if key not in known:
-            raise UnknownName(f"parameter of model {cls.name!r}", key, known, "param")
+            raise UnknownName(f"parameter of {cls.name}", key, known, "param")
         values[key] = value
     if options["model"] != "minimalist":
         words += ["--model", options["model"]]

@@ -79,7 +79,7 @@ def _record(error: EoslabError, what: str, remark: str, place: str, help: str) -
     record = {
         "code": error.code,
         "message": what,
-        "expected": remark or None,
+        "expected": remark.removeprefix("expected ") or None,
         "where": place,
         "help": help,
         "exit_code": error.exit_code,

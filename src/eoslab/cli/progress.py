@@ -55,7 +55,7 @@ class Progress:
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Say what is being waited for, if it takes long."""
-        timer = threading.Timer(1.5, output.note, [f"{what} …"])
+        timer = threading.Timer(3.0, output.note, [f"{what} …"])
         timer.daemon = True
         if not self.quiet:
             timer.start()
@@ -71,8 +71,9 @@ class Progress:
             from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
             self.bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+                TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+                console=Console(stderr=True), transient=True,
             )  # fmt: skip
             self.bar.start()
             self.task = self.bar.add_task(self.label, total=total, rate="")

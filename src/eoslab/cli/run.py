@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +16,9 @@ from eoslab.cli import names, output, parse, settings
 from eoslab.cli.plan import DEFAULTS, Plan, fits, make
 from eoslab.cli.problem import Finish
 from eoslab.cli.progress import Progress, Stop
-from eoslab.core.errors import InvalidArgument
+from eoslab.core.errors import InvalidArgument, StoreError
 
-__all__ = ["data_text", "execute", "labelled", "oscillation_text", "register", "report_text"]
+__all__ = ["data_text", "execute", "labelled", "oscillating", "oscillation_text", "register", "report_text"]
 
 
 def option(name: str, metavar: str, help: str, *extra: str, **more: Any) -> Any:
@@ -52,7 +54,9 @@ def register(app: typer.Typer) -> None:
                 show_default=False,
             ),
         ] = None,
-        steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, in all.")] = DEFAULTS["steps"],
+        steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, updates to add.")] = DEFAULTS[
+            "steps"
+        ],
         optimizer: Annotated[
             str,
             option(
@@ -140,12 +144,28 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
     from eoslab.results.store import Store
 
     store = Store(settings.store_root(options["out"]))
+    _writable(store.root)
     with Stop() as stop:
+        if options["verbose"]:
+            output.note(f"running {plan.command.removeprefix('eoslab run ')}   (Ctrl-C stops and saves)")
         ds, took = execute(plan, stop, quiet=options["quiet"])
         stop.saving = True
         ds = labelled(ds, plan)
         stored = store.save(ds, command=plan.command, sources=plan.sources)
         _finish(options, ds, stored, took, at, stop, plan)
+
+
+def _writable(folder: Path) -> None:
+    """Refuse a store that cannot be written before the run rather than after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as e:
+        raise StoreError(
+            f"the run store {str(folder)!r} cannot be written: {e.strerror}",
+            "choose another folder with --out or $EOSLAB_RUNS",
+        ) from None
 
 
 def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
@@ -166,14 +186,13 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     made, asked = int(ds["steps"]), _asked(ds)
     if str(ds["outcome"].values) == "diverged":
         raise InvalidArgument("resume", options["resume"], "a run that has not diverged")
-    total = parse.steps("steps", options["steps"], 1) if sources["steps"] == "flag" else asked
-    if total <= made:
+    more = parse.steps("steps", options["steps"], 1) if sources["steps"] == "flag" else asked - made
+    if more <= 0:
         raise InvalidArgument(
-            "resume" if sources["steps"] != "flag" else "steps",
-            options["resume"] if sources["steps"] != "flag" else total,
-            f"more than the {made} steps that the run has made",
-            f"eoslab run --resume {options['resume']} --steps {2 * made} doubles it",
+            "resume", options["resume"], f"a run with steps to go; this one has made all {made}",
+            f"eoslab run --resume {options['resume']} --steps {made} doubles it",
         )  # fmt: skip
+    total = made + more
     every = int(ds.attrs.get("record_every", 1))
     at = _at(options["at"], total, every)
     if options["dry_run"]:
@@ -184,7 +203,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     fits(total, every, ds.sizes["param"])
     with Stop() as stop:
         with Progress("running", options["quiet"]) as progress:
-            ds = resume(ds, total, stop=stop, progress=progress)
+            ds = resume(ds, more, stop=stop, progress=progress)
         took = time.perf_counter() - began
         stop.saving = True
         ds.attrs["command"] = _with_steps(ds.attrs.get("command", ""), total)
@@ -211,7 +230,7 @@ def execute(plan: Plan, stop: Stop, *, quiet: bool = False, text: str = "running
     import eoslab
 
     with Progress(text, quiet) as progress:
-        with progress.waiting("compiling the kernel, once for this model and optimizer"):
+        with progress.waiting("preparing the kernel (compiled once for each model and optimizer)"):
             # one step loads or compiles what the run needs, so that the seconds are those of the run
             eoslab.trajectory(plan.model, plan.rule, plan.w0, steps=1)
         began = time.perf_counter()
@@ -294,9 +313,8 @@ def report_text(ds: Any, facts: dict[str, Any]) -> list[str]:
     eta = float(ds["eta_sharpness"][-1])
     if tau is not None:
         relative = f"  ({_eta_name(ds)} = {eta / tau:.3f})"
-    lines.append(
-        f"  final loss        {output.number(last['loss'], 3):<12}  sharpness  {output.number(last['sharpness'])}{relative}"
-    )
+    loss, sharp = output.number(last["loss"], 3), output.number(last["sharpness"])
+    lines.append(f"  final loss        {loss:<12}  sharpness  {sharp}{relative}")
     if first["gfs_sharpness"] is not None and last["gfs_sharpness"] is not None:
         top = f"largest {_eta_name(ds)}  {_ratio(facts)}" if tau is not None else ""
         change = f"{output.number(first['gfs_sharpness'])} → {output.number(last['gfs_sharpness'])}"
@@ -314,7 +332,7 @@ def _eta_name(ds: Any) -> str:
 
 def _ratio(facts: dict[str, Any]) -> str:
     tau, top = facts["threshold"], facts["max_eta_sharpness"]
-    return "–" if tau is None or top is None else f"{top / tau:.3f}"
+    return "–" if tau is None or top is None else output.number(top / tau)
 
 
 def underflow_text(facts: dict[str, Any]) -> list[str]:
@@ -351,18 +369,24 @@ def data_text(ds: Any) -> list[str]:
 
 def oscillation_text(ds: Any) -> list[str]:
     """Which directions oscillate, as measured, and how much of the learnable variance they carry."""
-    amplitude, relevance = ds["oscillation"].values, ds["relevance"].values
+    relevance = ds["relevance"].values
     best = sorted(range(len(relevance)), key=lambda i: -relevance[i])[:3]
     carries = ", ".join(f"{i + 1} ({100 * relevance[i]:.0f} %)" for i in best)
     lines = [f"learnable part    mostly in directions {carries}"]
-    largest = float(max(amplitude, default=0.0)) if amplitude.size else 0.0
-    if largest > 0:
-        moving = [i for i in range(len(amplitude)) if amplitude[i] >= 0.1 * largest]
-        share = 100 * sum(float(relevance[i]) for i in moving)
+    moving, share = oscillating(ds)
+    if moving:
         which = ", ".join(str(i + 1) for i in moving[:6]) + (", …" if len(moving) > 6 else "")
         word = "direction" if len(moving) == 1 else "directions"
-        lines.append(f"oscillating       {word} {which}, with {share:.1f} % of the learnable part")
+        lines.append(f"oscillating       {word} {which}, with {100 * share:.1f} % of the learnable part")
     return lines
+
+
+def oscillating(ds: Any) -> tuple[list[int], float]:
+    """Directions with a tenth of the largest measured amplitude or more, their share of the learnable part."""
+    amplitude, relevance = ds["oscillation"].values, ds["relevance"].values
+    largest = max((float(a) for a in amplitude if a == a), default=0.0)
+    moving = [i for i, a in enumerate(amplitude) if largest > 0 and a >= 0.1 * largest]
+    return moving, float(sum(relevance[i] for i in moving))
 
 
 def _row_text(row: dict[str, Any]) -> str:

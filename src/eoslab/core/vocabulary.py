@@ -13,7 +13,7 @@ __all__ = ["EVENTS", "OUTCOMES", "PHASES", "REGIMES", "title"]
 OUTCOMES: Final[dict[str, str]] = {
     "running": "steps ended first",
     "converged": "converged",
-    "period-2": "lasting two-cycle",
+    "period-2": "two-cycle",
     "cycling": "still cycling",
     "saddle": "stopped at a saddle",
     "metastable": "metastable: above the threshold with a dead oscillation",

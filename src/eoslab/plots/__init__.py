@@ -54,7 +54,7 @@ _CATALOGUE = (
     Figure("phases", "Phases and stages", "sharpness with the phases, and the four stages of one cycle"),
     Figure("eigenvalues", "Eigenvalues", "the largest eigenvalues of the Hessian"),
     Figure("gd-vs-flow", "Descent and flow", "a run and its gradient flow at equal time, with the distance", 2, 2),
-    Figure("directions", "Directions", "of d inputs: spectrum, relevance, and which directions oscillate"),
+    Figure("directions", "Directions", "of d inputs: variance, share of the learnable part, oscillation"),
 )
 #: Every figure by name.
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _CATALOGUE}

@@ -22,7 +22,7 @@ SHARE = 0.1
 
 @panels.figure(1.0, 1.0, 1.0, aspect=1.15)
 def directions(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
-    """Spectrum λ_i, relevance |v_i| and amplitude of the oscillation over the directions i, λ descending."""
+    """Spectrum λ_i, share of the learnable variance, and oscillation of the directions i, λ descending."""
     (run,) = runs
     missing = [name for name in ("lambdas", "relevance", "oscillation") if name not in run.ds]
     if missing:
@@ -33,7 +33,7 @@ def directions(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     moving = oscillating(run)
     # directions are counted from 1, as in λ1
     index = np.arange(1, len(moving) + 1)
-    rows = (("lambdas", r"variance $\lambda_i$"), ("relevance", r"relevance $|v_i|$"),
+    rows = (("lambdas", r"variance $\lambda_i$"), ("relevance", "relevance"),
             ("oscillation", "oscillation"))  # fmt: skip
     for ax, (name, label) in zip(axes, rows, strict=True):
         y = np.abs(np.asarray(run.ds[name].values, dtype=float))

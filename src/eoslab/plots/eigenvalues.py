@@ -36,9 +36,13 @@ def eigenvalues(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     second = float(np.nanmax(np.abs(values[:, 1:]))) if values.shape[1] > 1 else np.inf
     top = panels.y_sharpness(ax, runs, [values[:, :TOP]] if run.diverged_at is None else [])
     x = np.array([run.at(s, view.x) for s in steps])
+    # a run that jumps to and fro is two lines, of its even and its odd steps
+    parities = (steps % 2 == 0, steps % 2 == 1) if run.alternates(run.sharpness) else (steps >= 0,)
     for i, (color, dashes) in enumerate(_STYLES[: values.shape[1]]):
         y = np.where(np.isnan(values[:, i]), np.nan, np.minimum(values[:, i], top))
-        ax.plot(x, y, color=color, linestyle=dashes, label=rf"$\mu_{i + 1}$", zorder=3 - 0.1 * i)
+        for k, rows in enumerate(parities):
+            label = "_" if k else rf"$\mu_{i + 1}$"
+            ax.plot(x[rows], y[rows], color=color, linestyle=dashes, label=label, zorder=3 - 0.1 * i)
     if run.diverged_at is None and 0 < second < 0.1 * float(np.nanmax(values[:, 0])):
         low = min(0.0, 1.5 * float(np.nanmin(values[:, :TOP])))
         ax.set_yscale("symlog", linthresh=2 * second, linscale=1.5)
@@ -53,7 +57,11 @@ def eigenvalues(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
 
 def _eigenvalues(run: Run, view: View) -> tuple[Any, Any]:
     """Steps and eigenvalues in descending order, at the rows that the page can show."""
-    rows = extremes(run.x(view.x), run.sharpness, view.bins, log=False)
+    x, s = run.x(view.x), run.sharpness
+    rows = extremes(x, s, view.bins)
+    if run.alternates(s):
+        halves = [np.flatnonzero(run.step % 2 == odd) for odd in (0, 1)]
+        rows = np.sort(np.concatenate([half[extremes(x[half], s[half], view.bins)] for half in halves]))
     if "eigenvalues" in run.ds:
         return run.step[rows], np.asarray(run.ds["eigenvalues"].values, dtype=float)[rows]
     if run.model is None or not hasattr(run.model, "hessian"):

@@ -8,7 +8,7 @@ from typing import Any
 from eoslab.plots import panels
 from eoslab.plots.panels import View
 from eoslab.plots.reading import Run
-from eoslab.plots.style import DESCENT
+from eoslab.plots.style import DESCENT, OSCILLATORY
 
 __all__ = ["loss_sharpness"]
 
@@ -21,10 +21,10 @@ def loss_sharpness(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None
     panels.x_axis(loss, runs, view)
     loss.set_xlabel("")
     top = panels.y_loss(loss, runs, view)
-    panels.line(loss, run, run.series("loss"), view, top=top, color=DESCENT, label="loss")
+    _draw(loss, run, run.series("loss"), view, top)
     loss.set_ylabel("loss")
     top = panels.y_sharpness(sharp, runs)
-    panels.line(sharp, run, run.sharpness, view, top=top, color=DESCENT, label=run.sharpness_label)
+    _draw(sharp, run, run.sharpness, view, top)
     sharp.set_ylabel(run.sharpness_label)
     panels.threshold_mark(sharp, run)
     panels.band_marks(axes, run, view)
@@ -32,3 +32,15 @@ def loss_sharpness(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None
     panels.crossing_mark(sharp, run, view)
     for ax in axes:
         panels.divergence_mark(ax, run, view, label=ax is loss)
+    if run.alternates(run.sharpness):
+        # at the top right: there the loss has been left behind
+        for color, label in ((DESCENT, "even steps"), (OSCILLATORY, "odd steps")):
+            loss.plot([], [], color=color, label=label)
+        loss.legend(loc="upper right", ncols=2)
+
+
+def _draw(ax: Any, run: Run, values: Any, view: View, top: float) -> None:
+    if run.alternates(values):
+        panels.by_parity(ax, run, values, view, top=top)
+    else:
+        panels.line(ax, run, values, view, top=top, color=DESCENT)

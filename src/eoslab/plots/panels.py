@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from eoslab.core.errors import InvalidArgument
 from eoslab.core.vocabulary import title
 from eoslab.plots.reading import Run, Segment
-from eoslab.plots.style import BAND, INK, MUTED, SIZES, styled
+from eoslab.plots.style import BAND, DESCENT, INK, MUTED, OSCILLATORY, SIZES, styled
 from eoslab.plots.text import step_text
 from eoslab.plots.thinning import cloud, extremes
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "View",
     "band_marks",
+    "by_parity",
     "crossing_mark",
     "divergence_mark",
     "dots",
@@ -95,6 +96,9 @@ def figure(
                 None if yscale is None else _one_of("yscale", yscale, ("linear", "log")),
                 _one_of("size", size, tuple(SIZES)),
             )
+            if datasets and all(Run(ds).is_flow for ds in datasets):
+                # a flow has no steps, only the points at which it was recorded
+                view = replace(view, x="time")
             given = list(names) if names is not None else [""] * len(datasets)
             runs = [Run(ds, name) for ds, name in zip(datasets, given, strict=True)]
             panels = max(len(heights), 1) * columns
@@ -138,8 +142,15 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 # -- lines and dots ---------------------------------------------------------------------------------------
 
 
-def line(ax: Axes, run: Run, values: Any, view: View, *, top: float = np.inf, **style: Any) -> Any:
-    """A series over steps: decimated to the page, cut where it leaves every scale, gaps left open."""
+def line(ax: Axes, run: Run, values: Any, view: View, *, top: float = np.inf, **style: Any) -> None:
+    """A series over steps: decimated to the page, cut where it leaves every scale, gaps left open.
+
+    A series that jumps to and fro every step is two lines, of its even and its odd steps: one line would be a
+    block that hides everything.
+    """
+    if run.alternates(values):
+        by_parity(ax, run, values, view, (style.pop("color", None),) * 2, top=top, **style)
+        return
     x, y = run.x(view.x), np.asarray(values, dtype=float)
     if view.xscale == "log":
         x, y = x[x > 0], y[x > 0]
@@ -148,11 +159,21 @@ def line(ax: Axes, run: Run, values: Any, view: View, *, top: float = np.inf, **
     # one point above the frame is enough to see where the line goes
     y = np.where(np.isnan(y), np.nan, np.minimum(y, top))
     keep = extremes(x, y, view.bins, log=view.xscale == "log")
-    sparse = _sparse(run, y)
-    if sparse:
+    if _sparse(run, y):
         style = {**style, "linestyle": "none", "marker": "o"}
-    (drawn,) = ax.plot(x[keep], y[keep], **style)
-    return drawn
+    ax.plot(x[keep], y[keep], **style)
+
+
+def by_parity(
+    ax: Axes, run: Run, values: Any, view: View, colors: tuple[Any, Any] = (DESCENT, OSCILLATORY), **style: Any
+) -> None:
+    """The even and the odd steps of a series as two lines."""
+    y = np.asarray(values, dtype=float)
+    style = {"linewidth": 0.9, **style}
+    for odd, color in enumerate(colors):
+        rows = run.step % 2 == odd
+        line(ax, Run(run.ds.isel(step=rows), run.name), y[rows], view, color=color, **style)
+        style["label"] = "_"
 
 
 def _sparse(run: Run, y: Any) -> bool:
@@ -194,7 +215,6 @@ def x_axis(ax: Axes, runs: Sequence[Run], view: View) -> None:
 
 def y_loss(ax: Axes, runs: Sequence[Run], view: View, names: Sequence[str] = ("loss",)) -> float:
     """Scale and limits of a loss axis; returns the height at which divergent lines are cut."""
-    ax.set_yscale(view.yscale or "log")
     values = np.concatenate([run.series(name) for run in runs for name in names])
     fine = values[np.isfinite(values)]
     calm = [float(np.nanmax(run.series("loss"))) for run in runs if run.diverged_at is None]
@@ -202,9 +222,11 @@ def y_loss(ax: Axes, runs: Sequence[Run], view: View, names: Sequence[str] = ("l
     top = max(calm) if calm else LOSS_CLIP * max(starts)
     if len(calm) < len(runs):
         top = max(top, *starts)
+    above = fine[fine >= FLOOR]
+    low = max(float(above.min()) if len(above) else FLOOR, FLOOR)
+    # within a decade or so there is nothing for a logarithm to unfold
+    ax.set_yscale(view.yscale or ("log" if low < top / 30 else "linear"))
     if ax.get_yscale() == "log":
-        above = fine[fine >= FLOOR]
-        low = max(float(above.min()) if len(above) else FLOOR, FLOOR)
         low, high = 10 ** np.floor(np.log10(low)), 10 ** np.ceil(np.log10(max(top, 10 * low)))
         ax.set_ylim(low, high)
         _decades(ax, round(float(np.log10(high / low))))

@@ -72,9 +72,7 @@ class Run:
 
     def at(self, step: float, axis: str) -> float:
         """The horizontal position of a step."""
-        if axis != "time":
-            return float(step)
-        return float(step * self.lr if np.isfinite(self.lr) else np.interp(step, self.step, self.time))
+        return float(np.interp(step, self.step, self.time)) if axis == "time" else float(step)
 
     def has(self, name: str) -> bool:
         return name in self.ds and bool(np.isfinite(self.ds[name].values).any())
@@ -155,6 +153,19 @@ class Run:
     def sharpness_label(self) -> str:
         return "preconditioned sharpness" if self.preconditioned else "sharpness"
 
+    def alternates(self, values: Any) -> bool:
+        """Whether a series jumps to and fro every step for most of the run, visibly: its line would be a block."""
+        step, y = self.step, np.asarray(values, dtype=float)
+        middle = np.flatnonzero((np.diff(step)[1:] == 1) & (np.diff(step)[:-1] == 1)) + 1
+        if len(middle) < 200:
+            return False
+        with np.errstate(invalid="ignore", over="ignore"):
+            before, after = y[middle] - y[middle - 1], y[middle + 1] - y[middle]
+            turns = before * after < 0
+            size = np.minimum(np.abs(before), np.abs(after))
+            height = np.nanmax(y) - np.nanmin(y)
+        return bool(np.count_nonzero(turns & (size > 0.005 * height)) > 0.25 * len(middle))
+
     # -- what happened ------------------------------------------------------------------------------------
 
     @cached_property
@@ -184,7 +195,7 @@ class Run:
 
     def segments(self, resolution: float = 0.004) -> list[Segment]:
         """The phases in order; stretches shorter than ``resolution`` of the run join the one before."""
-        if "phase" not in self.ds or len(self.step) < 2:
+        if "phase" not in self.ds or len(self.step) < 2 or self.is_flow:
             return []
         names = words(self.ds["phase"])
         end = len(names) - (1 if self.diverged_at is not None else 0)

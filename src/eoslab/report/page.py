@@ -39,7 +39,8 @@ SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 _PLAIN = str.maketrans(SUPERSCRIPTS, "0123456789−")
 SYMBOLS = {
     "lambda1": "λ1", "lambda2": "λ2", "lr": "step size η", "beta_min": "floor β_min", "start": "start w0",
-    "b": "teacher b", "alpha": "α", "beta1": "β1", "beta2": "β2",
+    "b": "teacher b", "lambdas": "variances λᵢ", "v": "teacher vᵢ", "record_every": "recorded every",
+    "constant_columns": "constant columns", "alpha": "α", "beta1": "β1", "beta2": "β2",
 }  # fmt: skip
 
 
@@ -91,7 +92,8 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
     parts.append(_table(["setting", *heads], rows) if rows else "<p>The settings of these runs are the same.</p>")
     parts += ["<h2>Numbers</h2>", _side_by_side(runs)]
     number = 1
-    if len(runs) <= plots.FIGURES["eta-sweep"].max_runs:
+    alike = len({run.model_name for run in runs}) == 1
+    if alike and len(runs) <= plots.FIGURES["eta-sweep"].max_runs:
         drawing = plots.draw("eta-sweep", [r.ds for r in runs], names=heads, size="double")
         alt = f"Loss and sharpness of {len(runs)} runs. {_contrast(runs)}"
         caption = "Loss and sharpness of the runs on shared axes; dotted in a run's colour, its own threshold."
@@ -103,11 +105,8 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
     sections = []
     room = ROOM - sum(len(part.encode()) for part in (*parts, *tail))
     for i, (run, command) in enumerate(zip(runs, commands, strict=True)):
-        figure = "".join(_figures(run, SINGLE[:1], f"r{i}", first=number, sizes=("single",)))
-        # half of the room is for pictures, half for data; a run whose picture finds none still has its numbers
-        if len(figure.encode()) > room / 2 / (len(runs) - i):
-            figure = ""
-        number += bool(figure)
+        figure = _fitting(run, f"r{i}", number, 0.75 * room / (len(runs) - i))
+        number += figure.count("<figure>")
         room -= len(figure.encode())
         lead = f"<h2>{escape(run.name)}</h2>\n<p>{_text(sentence(run))}</p>"
         sections.append(f"{lead}\n{figure}\n{_command(command)}")
@@ -115,6 +114,19 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
     for i, (run, section) in enumerate(zip(runs, sections, strict=True)):
         parts.append(f"{section}\n{_download(run, share, i)}" if share >= LEAST_DATA else section)
     return "\n".join([*parts, *tail])
+
+
+def _fitting(run: Run, prefix: str, number: int, room: float) -> str:
+    """The figures of one of several runs, as many and as wide as there is room for."""
+    options = (
+        (("loss-sharpness", "directions"), ("double", "single")), (("loss-sharpness", "directions"), ("single",)),
+        (("loss-sharpness",), ("single",)),
+    )  # fmt: skip
+    for names, sizes in options:
+        text = "\n".join(_figures(run, names, prefix, number, sizes))
+        if len(text.encode()) <= room:
+            return text
+    return ""
 
 
 def _contrast(runs: Sequence[Run]) -> str:
@@ -174,6 +186,8 @@ def _figures(
             # the figure is of another kind of run: a d-input run has no phase portrait
             continue
         caption = f"{what.title}: {what.description}."
+        if name == "loss-sharpness" and run.alternates(run.sharpness):
+            caption += " The run jumps to and fro: its even and its odd steps are two lines."
         parts.append(_figure(number, "\n".join(drawings), caption, _numbers(name, run)))
     return parts
 
@@ -201,7 +215,7 @@ def _numbers(name: str, run: Run) -> str:
             [str(i + 1), *(number_text(float(c[i])) for c in columns), "yes" if moving[i] else "no"]
             for i in range(min(len(moving), 16))
         ]
-        return _table(["direction", "λ_i", "v_i", "oscillation", "oscillates"], rows, words_last=True)
+        return _table(["direction", "λ_i", "relevance", "oscillation", "oscillates"], rows, words_last=True)
     return _rows(run, _columns(name, run))
 
 
@@ -226,7 +240,7 @@ def _rows(run: Run, columns: dict[str, Any]) -> str:
     chosen = {0, last, *np.linspace(0, last, 9).astype(int).tolist()}
     for event in run.events[:6]:
         chosen.add(min(int(np.searchsorted(run.step, event.step)), last))
-    phase = words(run.ds["phase"]) if "phase" in run.ds else None
+    phase = words(run.ds["phase"]) if "phase" in run.ds and not run.is_flow else None
     rows = []
     for i in sorted(chosen):
         row = [step_text(run.step[i]), *(number_text(float(v[i]), 4) for v in columns.values())]

@@ -14,7 +14,7 @@ from eoslab.plots.text import number_text, step_text
 __all__ = ["Setting", "differing", "environment", "method", "settings", "warnings"]
 
 #: What `eoslab run` takes where nothing is said.
-RUN_DEFAULTS = {"model": "minimalist", "optimizer": "gd", "lr": 2.4, "steps": 3000}
+RUN_DEFAULTS = {"model": "minimalist", "optimizer": "gd", "lr": 2.4, "steps": 3000, "record_every": 1, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,15 @@ def settings(run: Run) -> list[Setting]:
     found: dict[str, Any] = {"model": run.model_name, "optimizer": run.optimizer}
     for kind in ("model", "optimizer"):
         defaults |= _class_defaults(kind, found[kind])
-    for value in run.parameters.values():
-        found |= value if isinstance(value, dict) else {}
-    found |= {k: v for k, v in run.parameters.items() if not isinstance(v, dict)}
+    for group in ("model", "optimizer", "run"):
+        found |= run.parameters.get(group, {})
     found["steps"] = int(run.scalar("steps", float(run.step[-1])))
     if run.params and "w" in run.ds:
         found.setdefault("start", run.ds["w"].values[0].tolist())
-    if "seed" in run.ds.attrs:
+    if run.ds.attrs.get("seed") is not None:
         found["seed"] = run.ds.attrs["seed"]
+    if data := json.loads(run.ds.attrs.get("data") or "{}"):
+        found |= {"data" if k == "source" else k: v for k, v in data.items()}
     rows = [
         Setting(name, _text(value), _text(defaults[name]) if name in defaults else "")
         for name, value in found.items()
@@ -68,7 +69,7 @@ def environment(run: Run) -> list[tuple[str, str]]:
         ("platform", "machine"), ("dtype", "number type"), ("seed", "seed"), ("git", "git state"),
         ("seconds", "wall time"), ("created", "created"), ("format", "format of the run"),
     ):  # fmt: skip
-        if key in attrs:
+        if attrs.get(key) is not None:
             value = attrs[key]
             rows.append((label, f"{number_text(float(value))} s" if key == "seconds" else str(value)))
     return rows
@@ -142,6 +143,7 @@ def _text(value: Any) -> str:
     if isinstance(value, int | float):
         return f"{value:.10g}"
     if isinstance(value, list | tuple):
-        shown = ", ".join(_text(v) for v in value[:6])
-        return shown if len(value) <= 6 else f"{shown}, … ({len(value)} numbers)"
+        if len(value) > 6:
+            return f"{len(value)} numbers, {number_text(value[0])} to {number_text(value[-1])}"
+        return ", ".join(_text(v) for v in value)
     return json.dumps(value, sort_keys=True)

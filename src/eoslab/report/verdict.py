@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 
 from eoslab.core.vocabulary import title
 from eoslab.plots.reading import Run
 from eoslab.plots.text import number_text, step_text
+from eoslab.results.summary import verdict_sentence
 
 __all__ = ["final_index", "key_numbers", "sentence", "steps_at_edge"]
 
@@ -20,41 +19,17 @@ def final_index(run: Run) -> int:
 
 
 def steps_at_edge(run: Run) -> tuple[int, int | None] | None:
-    """From the first crossing to the last fall below the threshold (None: still above or never at the edge)."""
+    """First and last step above the threshold after the first crossing (None: never; still above)."""
     if run.first_crossing is None:
         return None
     downs = [e.step for e in run.events if e.kind == "crossing-down"]
-    ups = [e.step for e in run.events if e.kind == "crossing-up"]
-    settled = bool(downs) and downs[-1] > ups[-1] and run.word("regime") != "edge-unsettled"
-    return run.first_crossing, downs[-1] if settled else None
+    above = run.sharpness[final_index(run)] >= run.threshold or not downs
+    return run.first_crossing, None if above or run.word("outcome") == "period-2" else downs[-1] - 1
 
 
 def sentence(run: Run) -> str:
-    """The verdict: regime, when, how far, how it ended."""
-    if importlib.util.find_spec("eoslab.results.summary") is not None:
-        from eoslab.results import summary
-
-        return str(summary.verdict_sentence(run.ds))
-    regime, last = run.word("regime"), final_index(run)
-    steps = step_text(run.scalar("steps", float(run.step[-1])))
-    if run.diverged_at is not None:
-        return f"Diverged at step {step_text(run.diverged_at)}. A smaller η or a smaller start would stay finite."
-    if not np.isfinite(run.threshold):
-        loss = number_text(run.series("loss")[last])
-        return f"{steps} steps of a rule without a stability threshold; the loss ends at {loss}."
-    mark, end = run.threshold_label, f"ends at {number_text(run.sharpness[last] / run.threshold)} of it"
-    if regime == "stable":
-        return f"Stable: the sharpness stays below {mark} for all {steps} steps and {end}."
-    if regime == "catapult":
-        return f"Catapult: the run starts above {mark}, falls below it once, and {end}."
-    edge = steps_at_edge(run)
-    if edge is None:
-        return f"{title(regime).capitalize()}: the sharpness starts above {mark} and {end}."
-    peak = number_text(run.scalar("max_eta_sharpness") / run.scalar("threshold"))
-    start = f"the sharpness crosses {mark} at step {step_text(edge[0])} and peaks at {peak} times that"
-    if edge[1] is None:
-        return f"Edge of stability, not settled: {start}; after {steps} steps it {end}."
-    return f"Edge of stability: {start}; it settles below at step {step_text(edge[1])} and {end}."
+    """The verdict of the run as a sentence with its full stop."""
+    return verdict_sentence(run.ds).rstrip(".") + "."
 
 
 def key_numbers(run: Run) -> list[tuple[str, str]]:

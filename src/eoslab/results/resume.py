@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from eoslab.core.errors import DamagedRun, whole
+from eoslab.core.errors import DamagedRun, InvalidArgument, whole
 from eoslab.core.vocabulary import EVENTS
 from eoslab.kernels.engine import State
 from eoslab.results import provenance
@@ -40,20 +40,21 @@ def resume(
     stop: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Continue a run by ``steps`` updates (default: those that are missing from what it was asked for).
+    """Continue a run until it has made ``steps`` updates in all (default: as many as it was asked for).
 
-    The result equals that of one uninterrupted run in every variable, bit for bit, also where the run was
-    interrupted, stored every k-th step only, or carried β1 below the float64 range. ``created``, ``command``,
-    ``seed``, ``sources`` and attributes that others have added are those of ``ds``. A run that diverged has
-    nowhere to go and stays as it is.
+    The result equals that of one uninterrupted run of ``steps`` updates in every variable, bit for bit, also
+    where the run was interrupted, stored every k-th step only, or carried β1 below the float64 range.
+    ``created``, ``command``, ``seed``, ``sources`` and attributes that others have added are those of ``ds``.
+    A run that diverged has nowhere to go and stays as it is.
 
-    Raises :class:`~eoslab.core.errors.DamagedRun` where ``ds`` holds no state to go on from.
+    Raises :class:`~eoslab.core.errors.InvalidArgument` where it has made more than ``steps`` already, and
+    :class:`~eoslab.core.errors.DamagedRun` where ``ds`` holds no state to go on from.
 
     >>> import eoslab
     >>> model, rule = eoslab.models.Minimalist(), eoslab.optimizers.GD(lr=2.4)
     >>> half = eoslab.trajectory(model, rule, steps=1000)
     >>> whole = eoslab.trajectory(model, rule, steps=3000)
-    >>> resume(half, 2000).loss.equals(whole.loss)
+    >>> resume(half, 3000).loss.equals(whole.loss)
     True
     """
     from eoslab.results.schema import dataset
@@ -61,15 +62,22 @@ def resume(
     recording = recording_of(ds)
     state = recording.state
     assert state is not None
-    more = max(0, recording.asked - state.step) if steps is None else whole("steps", steps)
+    end = recording.asked if steps is None else whole("steps", steps)
+    if end < state.step:
+        raise InvalidArgument(
+            "steps", end, f"at least the {state.step} updates that the run has made", "steps count from the start"
+        )
     if recording.diverged:
-        recording.asked = max(recording.asked, int(ds["steps"]) + (0 if steps is None else more))
+        recording.asked = end
     else:
-        recording.run(state, more, stop, progress)
+        recording.run(state, end - state.step, stop, progress)
     out = dataset(recording)
     out.attrs |= {name: value for name, value in ds.attrs.items() if name in KEPT or name not in out.attrs}
     typed = provenance.parameters(ds).get("typed")
-    return out if typed is None else provenance.stamp(out, typed=typed)
+    if typed is None:
+        return out
+    # what was typed for steps no longer holds
+    return provenance.stamp(out, typed={k: v for k, v in typed.items() if steps is None or k != "steps"})
 
 
 def recording_of(ds: xr.Dataset) -> Recording:

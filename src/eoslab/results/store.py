@@ -206,7 +206,7 @@ class Store:
         for name in os.listdir(self.root):
             left = self.root / name
             if name.startswith(ASIDE):
-                if not self._put_back(name):
+                if not self._put_back(name) and (self.root / _replaced(name)).exists():
                     shutil.rmtree(left, ignore_errors=True)
             elif name.startswith((TEMPORARY, TRASH)):
                 try:
@@ -217,9 +217,13 @@ class Store:
 
     def _put_back(self, aside: str) -> str:
         """The name of a run whose replacement was never completed, after undoing it; empty if it was."""
-        name = aside.removeprefix(ASIDE).rpartition("-")[0]
+        name = _replaced(aside)
         path = self.root / name
-        return name if not path.exists() and _renamed(self.root / aside, path) else ""
+        try:
+            return name if not path.exists() and _renamed(self.root / aside, path) else ""
+        except OSError:
+            # a folder that we may only read: the run stays where its writer left it
+            return ""
 
     def remove(self, ref: str | os.PathLike[str]) -> StoredRun:
         """Delete a run; a folder that is no run of ours is refused (:class:`~eoslab.core.errors.DamagedRun`)."""
@@ -589,6 +593,11 @@ def _store_error(root: Path, error: OSError) -> StoreError:
     }.get(error.errno or 0, "Choose another folder with --out or $EOSLAB_RUNS")
     what = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
     return StoreError(f"the run store {root} cannot be written: {what}", help)
+
+
+def _replaced(aside: str) -> str:
+    """The name of the run that stepped aside under this name."""
+    return aside.removeprefix(ASIDE).rpartition("-")[0]
 
 
 def _id(path: Path) -> str:

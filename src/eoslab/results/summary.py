@@ -83,6 +83,9 @@ def verdict_sentence(ds: xr.Dataset) -> str:
     if regime == "edge":
         times = "" if count <= 1 else f"in {count} excursions "
         return f"Edge of stability: above {edge} {times}from step {begin} to {end}, {settled}{stopped}"
+    if outcome == "period-2":
+        jumps = f"it jumps across {edge} at every step after {steps} steps, so every second step looks calm"
+        return f"Two-cycle: above {edge} first at step {begin}; {jumps}{stopped}"
     now = "still above" if end is None else f"last above at step {end}"
     rest = f"{now}{_ending(outcome, steps)}{stopped}"
     return f"Edge of stability, not settled: above {edge} from step {begin}, {rest}"

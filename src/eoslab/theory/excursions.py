@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from eoslab.core.numbers import Num, exp, log, maximum, minimum, sqrt
+from eoslab.core.numbers import Num, exp, log, maximum, minimum, sqrt, where
 from eoslab.theory.context import Context, segment
 from eoslab.theory.sharpening import Entry, entry, peak_q, stability_number
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
 
 __all__ = [
     "STATEMENTS",
+    "after_peak",
     "dip_bound",
     "first_overshoot",
     "overshoot_bound",
@@ -93,33 +94,76 @@ def overshoot_lower(q_lo: Num, z_max: Num, log_w: Num) -> Num:
     return q_lo / 2 * maximum(gain, 0 * gain)
 
 
-def peak_bound_1(Z: Num, w_start: Num, q_bar: Num) -> Num:
-    """W₁ of Prop 4.3: max(w_τ, (1+Z)²q̄) + Z²(1+Z/2)."""
-    return maximum(w_start, (1 + Z) ** 2 * q_bar) + Z**2 * (1 + Z / 2)
+#: Multiples M of q̄ at which the proof of Prop 4.3 starts to sum; M = 1 is best for large q̄, large M for small.
+MULTIPLES = (1, 2, 4, 8, 16)
 
 
-def peak_bound_2(Z: Num, w_start: Num, q_bar: Num) -> Num:
-    """W₂ of Prop 4.3, valid where CZ < 2 with C = (2+Z)Z/2 + (2+Z)²."""
+def peak_bound_1(Z: Num, w_start: Num, q_bar: Num, M: int = 1) -> Num:
+    """W₁ of Prop 4.3: max(w_τ, (1+Z)²Mq̄) + Z²(2+Z)κ, κ = M/(4M−2)."""
+    return maximum(w_start, (1 + Z) ** 2 * M * q_bar) + Z**2 * (2 + Z) * M / (4 * M - 2)
+
+
+def peak_bound_2(Z: Num, w_start: Num, q_bar: Num, M: int = 1) -> Num:
+    """W₂ of Prop 4.3, valid where κCZ < 1 with C = (2+Z)Z/2 + (2+Z)², κ = M/(4M−2)."""
     C = (2 + Z) * Z / 2 + (2 + Z) ** 2
-    first = maximum(w_start, (1 + Z) ** 2 * q_bar)
-    rise = q_bar * (1 + Z / 2) / 2 * log(peak_bound_1(Z, w_start, q_bar) / q_bar)
-    return (Z**2 / 4 + first + rise) / (1 - C * Z / 2)
+    first = maximum(w_start, (1 + Z) ** 2 * M * q_bar)
+    rise = q_bar * (1 + Z / 2) / 2 * log(peak_bound_1(Z, w_start, q_bar, M) / (M * q_bar))
+    return (Z**2 / 4 + first + rise) / (1 - C * Z * M / (4 * M - 2))
 
 
 def peak_bound(Z: Num, w_start: Num, q_bar: Num) -> Num:
-    """W(Z, w_τ, q̄) of Prop 4.3: the smaller of W₁ and, where CZ < 2, W₂."""
-    first = peak_bound_1(Z, w_start, q_bar)
-    valid = ((2 + Z) * Z / 2 + (2 + Z) ** 2) * Z < 2
-    if isinstance(first, np.ndarray):
-        with np.errstate(all="ignore"):
-            return np.where(valid, np.fmin(first, peak_bound_2(Z, w_start, q_bar)), first)
-    return minimum(first, peak_bound_2(Z, w_start, q_bar)) if valid else first
+    """W(Z, w_τ, q̄) of Prop 4.3: the least of W₁ and, where valid, W₂ over the multiples M."""
+    best = peak_bound_1(Z, w_start, q_bar)
+    C = (2 + Z) * Z / 2 + (2 + Z) ** 2
+    for M in MULTIPLES:
+        best = minimum(best, peak_bound_1(Z, w_start, q_bar, M))
+        valid = C * Z * M < 4 * M - 2
+        if isinstance(valid, np.ndarray):
+            with np.errstate(all="ignore"):
+                best = np.where(valid, np.fmin(best, peak_bound_2(Z, w_start, q_bar, M)), best)
+        elif valid:
+            best = minimum(best, peak_bound_2(Z, w_start, q_bar, M))
+    return best
+
+
+def after_peak(Z: Num, W: Num) -> Num:
+    """Bound of w_N, one step after the peak: W·min((1+Z)², (2/(1−W)² − 1)²), the second where W < 1.
+
+    s_N ≤ 2 and G ≥ 1−w leave s_{N−1} ≤ 2/(1−W)²: the last step of an excursion starts close to the edge.
+    """
+    gap = where(W < 1, 1 - W, 0 * W + 1)
+    late = where(W < 1, (2 / gap**2 - 1) ** 2, (1 + Z) ** 2)
+    return W * minimum((1 + Z) ** 2, late)
+
+
+#: Values of θ that Prop 4.4 is used with; the best lies between 1/8 (small w) and 1/2.
+THETAS = (0.5, 0.4, 0.3, 0.22, 0.16, 0.1, 0.05)
 
 
 def dip_bound(w: Num) -> Num:
-    """B(w) of Prop 4.4: min(max(10.8w, √(32w/3)), max(24w, √(6.4w)))."""
-    one = maximum(54 * w / 5, sqrt(32 * w / 3))
-    return minimum(one, maximum(24 * w, sqrt(32 * w / 5)))
+    """B(w) of Prop 4.4: min over θ ≤ ½ of max(4w/θ, U_θ(w)), where U = U_θ solves
+
+        U²(1−θ²)/4 = w + 4w²(1 + 1/(1−(1−θU)⁴)).
+
+    The right-hand side falls with U, so U ← T(U) (the equation solved for the left U) jumps across the root each
+    time: from 4/3, where T(4/3) ≤ 4/3, an even number of substitutions ends at or above the root. Elsewhere, and
+    never more than, the closed form min(max(10.8w, √(32w/3)), max(24w, √(6.4w))) is returned.
+    """
+    best = minimum(maximum(54 * w / 5, sqrt(32 * w / 3)), maximum(24 * w, sqrt(32 * w / 5)))
+    for theta in THETAS:
+        top = _descent(0 * w + 4 / 3, w, theta)
+        small, U = top <= 4 / 3, top
+        for _ in range(5):
+            U = _descent(minimum(U, 0 * w + 4 / 3), w, theta)
+        best = where(small, minimum(best, maximum(4 * w / theta, U)), best)
+    return best
+
+
+def _descent(U: Num, w: Num, theta: float) -> Num:
+    # A dip with w = 0 has U = 0: the geometric sum is kept finite there.
+    rate = 1 - (1 - theta * U) ** 4
+    rate = where(rate > 1e-12, rate, rate * 0 + 1e-12)
+    return 2 * sqrt((w + 4 * w**2 * (1 + 1 / rate)) / (1 - theta**2))
 
 
 def reentry_bound(w_start: Num, q_lo: Num, depth: Num) -> Num:
@@ -235,17 +279,18 @@ def _peak(c: Context) -> Evidence:
     x: dict[str, Any] = _windows(c) if c.has_run else {"start": np.empty(0)}
     if not len(x["start"]):
         return Evidence((Hypothesis("an excursion", False),))
-    q_bar, w_start = c.eps / 4, c.w[x["start"]]
+    # The largest q of the excursion is the sharpest admissible q̄.
+    q_bar, w_start = np.maximum(x["q_max"], 1e-12 * c.eps), c.w[x["start"]]
     # G is asked for inside the excursion only, up to the step that ends it.
     ok = (x["G_min"] > 0) & (x["q_min"] >= 0)
     if not ok.any():
         return Evidence((Hypothesis("an excursion with G > 0 and q >= 0", False, float(np.max(x["G_min"]))),))
-    W = np.asarray(peak_bound(np.maximum(x["peak"][ok], 0), w_start[ok], np.full(int(ok.sum()), q_bar)))
+    W = np.asarray(peak_bound(np.maximum(x["peak"][ok], 0), w_start[ok], q_bar[ok]))
     w_max = x["w_max"][ok]
     after = x["end"][ok]
     closed = x["closed"][ok]
     w_next = np.where(closed, c.w[np.minimum(after, c.T)], 0.0)
-    limit = (1 + np.maximum(x["peak"][ok], 0)) ** 2 * W
+    limit = np.asarray(after_peak(np.maximum(x["peak"][ok], 0), W))
     fine = bool(np.all(w_max <= W * (1 + 1e-9)) and np.all(w_next <= limit * (1 + 1e-9)))
     i = int(np.argmax(w_max / W))
     return Evidence(
@@ -337,7 +382,7 @@ STATEMENTS = (
         "Peak of β1",
         "proved",
         f"{REFERENCE}#43",
-        "In an excursion with G > 0, 0 ≤ q ≤ q̄, max z ≤ Z: w ≤ W(Z, w_τ, q̄) and w_N ≤ (1+Z)²W.",
+        "In an excursion with G > 0, 0 ≤ q ≤ q̄, max z ≤ Z: w ≤ W(Z, w_τ, q̄), w_N ≤ W·min((1+Z)², (2/(1−W)²−1)²).",
         _peak,
         (
             Assumption("G > 0", "G > 0", "unknown"),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from eoslab.core.numbers import Num, log, maximum, sqrt
 from eoslab.theory.context import ULP, Context
-from eoslab.theory.excursions import dip_bound, overshoot_bound, peak_bound, step_up
-from eoslab.theory.sharpening import Entry, entry, stability_number
+from eoslab.theory.excursions import after_peak, dip_bound, overshoot_bound, peak_bound, step_up
+from eoslab.theory.sharpening import Entry, entry, peak_q, stability_number
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
 
 __all__ = [
     "STATEMENTS",
     "EdgeBound",
     "a_priori_bound",
+    "drive_bound",
     "edge_bound",
     "edge_constants",
     "floor_bound",
@@ -40,10 +42,18 @@ def zeta_lyapunov(s0: Num, w0: Num, rt0: Num, s_lo: Num, k: Num, eps: Num) -> Nu
     return (s0 - 2) + w0 + half * (1 - (1 + rt0) ** 2) + eps / s_lo * maximum(excess, 0 * excess)
 
 
-def edge_constants(U: Num, zeta: Num, w0: Num, eps: Num) -> tuple[Num, Num]:
-    """(w̄, B(w̄)) of (C2), (C3): w̄ = (1+ζ)²W(ζ, max(w0, q̄/s₋), q̄) with q̄ = ε/4, s₋ = 2−U."""
-    q_bar = eps / 4
-    w_bar = (1 + zeta) ** 2 * peak_bound(zeta, maximum(w0, q_bar / (2 - U)), q_bar)
+def drive_bound(U: Num, rt0: Num, eps: Num) -> Num:
+    """q̄ = ε·max |r|(1+r) over r ≥ √(s₋/2)(1+r̃0) − 1: a bound of q_t for as long as s ≥ s₋ = 2−U.
+
+    1 + r = χ(1+r̃), χ ≥ √(s₋/2), and r̃ does not decrease. At most ε/4, and much less where r̃0 is small.
+    """
+    r_lo = sqrt((2 - U) / 2) * (1 + rt0) - 1
+    return maximum(peak_q(r_lo, eps), eps * 1e-12)
+
+
+def edge_constants(U: Num, zeta: Num, w0: Num, q_bar: Num) -> tuple[Num, Num]:
+    """(w̄, B(w̄)) of (C2), (C3): w̄ = W·min((1+ζ)², (2/(1−W)²−1)²), W = W(ζ, max(w0, q̄/s₋), q̄), s₋ = 2−U."""
+    w_bar = after_peak(zeta, peak_bound(zeta, maximum(w0, q_bar / (2 - U)), q_bar))
     return w_bar, dip_bound(w_bar)
 
 
@@ -91,15 +101,16 @@ class EdgeBound:
         return all(x.holds for x in self.hypotheses)
 
 
-def _least_edge(zeta_of: object, w0: float, k: float, eps: float, names: str) -> EdgeBound:
+def _least_edge(
+    zeta_of: Callable[[float], float], q_of: Callable[[float], float], w0: float, k: float, eps: float
+) -> EdgeBound:
     """The least U with B(w̄(U)) ≤ U: w̄ and ζ increase with U, so substitution from 0 climbs to it."""
-    assert callable(zeta_of)
     U, zeta, w_bar = 0.0, math.nan, math.nan
     for _ in range(500):
         zeta = float(zeta_of(2 - U))
         if not zeta < 1:
             return EdgeBound((at_most("C1: zeta < 1", zeta, 1, strict=True),), U, zeta)
-        w_bar, dip = (float(x) for x in edge_constants(U, zeta, w0, eps))
+        w_bar, dip = (float(x) for x in edge_constants(U, zeta, w0, q_of(U)))
         if not (w_bar < 1 and dip + 4 * w_bar <= U_MAX and dip < U_MAX):
             return EdgeBound(
                 (
@@ -111,7 +122,8 @@ def _least_edge(zeta_of: object, w0: float, k: float, eps: float, names: str) ->
             )  # fmt: skip
         if dip <= U:
             break
-        U = dip * (1 + 1e-12)
+        # A little above the value, so that the climb ends; U is the least one to within this factor.
+        U = dip * (1 + 1e-4)
     number = max(stability_number(s, k, eps) for s in (2 - U, 2 + zeta))
     return EdgeBound(
         (
@@ -126,13 +138,17 @@ def _least_edge(zeta_of: object, w0: float, k: float, eps: float, names: str) ->
 
 def edge_bound(s0: float, w0: float, rt0: float, k: float, eps: float) -> EdgeBound:
     """Theorem 4.6 from a state with s0 ≥ 2, r0 ∈ (−1, 0]; the hypotheses on the state are the caller's."""
-    return _least_edge(lambda s_lo: zeta_lyapunov(s0, w0, rt0, s_lo, k, eps), w0, k, eps, "4.6")
+    return _least_edge(
+        lambda s_lo: float(zeta_lyapunov(s0, w0, rt0, s_lo, k, eps)),
+        lambda U: float(drive_bound(U, rt0, eps)),
+        w0, k, eps,
+    )  # fmt: skip
 
 
 def floor_bound(w0: float, w_min: float, k: float, eps: float) -> EdgeBound:
     """Theorem 4.8: the same with ζ = 2v + Φ⁻¹((v/2)log⁺(q̄/2w_min)), which does not depend on r."""
     zeta = float(overshoot_bound(eps / 4, log(w_min)))
-    return _least_edge(lambda s_lo: zeta, w0, k, eps, "4.8")
+    return _least_edge(lambda s_lo: zeta, lambda U: eps / 4, w0, k, eps)
 
 
 def a_priori_bound(
@@ -146,8 +162,11 @@ def a_priori_bound(
 def _after_entry(e: Entry, w0: float, k: float, eps: float) -> EdgeBound | None:
     if not e.holds or e.edge_beta2 is None:
         return None
-    # 2 + v, not the larger s_T1_max: where (C3) holds, s_{T1−1} ≥ q̄ (proof of the corollary).
-    return edge_bound(2 + float(step_up(eps / 4)), w0, min(e.edge_beta2 - 1, 0.0), k, eps)
+    # 2 + v, not the larger s_T1_max: s_{T1−1} ≥ ε/4 by the entry condition (proof of the corollary).
+    bound = edge_bound(2 + float(step_up(eps / 4)), w0, min(e.edge_beta2 - 1, 0.0), k, eps)
+    entry_number = stability_number(2 - 3 * eps / 4, k, eps) if eps <= 0.5 else math.inf
+    step_in = at_most("C5: eps <= 1/2 and N at 2 - 3 eps/4", entry_number, 1)
+    return EdgeBound((*bound.hypotheses, step_in), bound.U, bound.zeta, bound.w_bar)
 
 
 def surrogate_window(rt0: Num, n: Num, chi_lo: Num, chi_hi: Num, k: Num) -> tuple[Num, Num]:
@@ -427,7 +446,7 @@ STATEMENTS = (
         "If Theorem 3.2 applies at θ0 and (C1–C4) hold with s0 := 2+v, w0 := w(θ0), r̃0 := its bound at T1, all "
         "conclusions of 3.2 and 4.6 hold for plain GD from θ0.",
         _a_priori,
-        _EDGE_ASSUMPTIONS[2:],
+        (*_EDGE_ASSUMPTIONS[2:], Assumption("C5", "ε ≤ 1/2 and (N) at 2 − 3ε/4", "unknown: keeps r ≤ 0 at T1")),
     ),
     Statement(
         "4.6S",

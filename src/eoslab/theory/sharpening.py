@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eoslab.core.numbers import Num, maximum, sqrt
+from eoslab.core.numbers import Num, maximum, sqrt, where
 from eoslab.theory.context import ULP, Context
 from eoslab.theory.reduced import big_g, q_of, reduced_step
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
@@ -41,8 +41,8 @@ def gfs_alpha2_of(c: Num) -> Num:
 
 
 def peak_q(r0: Num, eps: Num) -> Num:
-    """max of −ε r(1+r) over r in [r0, 0]: ε|r0|(1+r0) if r0 ≥ −½, else ε/4."""
-    return q_of(r0, eps) if r0 >= -0.5 else eps / 4
+    """max of −ε r(1+r) over r in [r0, 0]: ε|r0|(1+r0) if r0 ≥ −½, else ε/4 (also where a ball cannot tell)."""
+    return where(r0 >= -0.5, q_of(r0, eps), eps / 4)
 
 
 def entry_overshoot(eps: Num) -> Num:
