@@ -176,7 +176,7 @@ def test_the_stored_command_repeats_the_run(call):
 def test_resume_extends_a_finished_run_exactly(call):
     whole = call("run", "--steps", "2000", "--json").json
     half = call("run", "--steps", "1200", "--json").json
-    extended = call("run", "--resume", half["id"], "--steps", "800", "--json").json
+    extended = call("run", "--resume", half["id"], "--steps", "2000", "--json").json
     assert extended["id"] == half["id"]
     assert extended["steps"] == 2000
     assert extended["final"] == whole["final"]
@@ -190,7 +190,8 @@ def test_resume_refuses_other_settings_and_finished_runs(call):
     assert "goes on with the settings of the run" in call("run", "--resume", run, "--lr", "1").err
     got = call("run", "--resume", run)
     assert got.code == 2
-    assert f"--resume {run} --steps 10" in got.err
+    assert f"--resume {run} --steps 20 doubles them" in got.err
+    assert call("run", "--resume", run, "--steps", "5").code == 2
 
 
 def test_quiet_and_verbose(call):

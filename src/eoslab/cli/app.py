@@ -115,9 +115,9 @@ def call(argv: Sequence[str]) -> int:
 
 def _call(argv: list[str]) -> int:
     if "_EOSLAB_COMPLETE" in os.environ:
-        from typer.completion import completion_init
+        from eoslab.cli.completions import prepared
 
-        completion_init()
+        prepared()
     tree = command_tree()
     options = {name: [p.name for p in cmd.params] for name, cmd in tree.commands.items()}
     defaults = {} if set(argv) & {"--help", "-h"} else settings.read(options)

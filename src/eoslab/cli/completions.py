@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 from eoslab.cli import output
 from eoslab.core.errors import UnknownName
 
-__all__ = ["register"]
+__all__ = ["prepared", "register"]
 
 SHELLS = {
     "bash": 'eval "$(eoslab completions bash)"    in ~/.bashrc',
     "zsh": 'eval "$(eoslab completions zsh)"    in ~/.zshrc, after compinit',
     "fish": "eoslab completions fish > ~/.config/fish/completions/eoslab.fish",
 }
+
+
+def prepared() -> Any:
+    """Typer's module of shell completion, ready for use (it is public by habit, not by declaration)."""
+    completion: Any = import_module("typer.completion")
+    completion.completion_init()
+    return completion
 
 
 def register(app: typer.Typer) -> None:
@@ -25,10 +33,9 @@ def register(app: typer.Typer) -> None:
     def completions(
         shell: Annotated[str, typer.Argument(metavar="SHELL", autocompletion=lambda: list(SHELLS))],
     ) -> None:
-        from typer.completion import completion_init, get_completion_script
-
         if shell not in SHELLS:
             raise UnknownName("shell", shell, SHELLS)
-        completion_init()
-        output.line(get_completion_script(prog_name="eoslab", complete_var="_EOSLAB_COMPLETE", shell=shell))
+        completion = prepared()
+        script = completion.get_completion_script(prog_name="eoslab", complete_var="_EOSLAB_COMPLETE", shell=shell)
+        output.line(script)
         output.line(f"# {SHELLS[shell]}")

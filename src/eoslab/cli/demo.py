@@ -156,7 +156,8 @@ def _entry(ds: Any, plan: Plan) -> tuple[tuple[float, float], int]:
     from eoslab.theory.sharpening import entry
 
     model, lr = plan.model, plan.rule.lr
-    bounds = entry(*plan.w0, lr * model.lambda2, lr * model.lambda1).T1
+    alpha, beta1, beta2 = plan.w0
+    bounds = entry(alpha, beta1, beta2, lr * model.lambda2, lr * model.lambda1).T1
     assert bounds is not None
     # both ends are computed in float64: a bound that is a whole number must not lose it to rounding
     return (math.ceil(bounds[0] * (1 - 1e-12)), math.floor(bounds[1] * (1 + 1e-12))), int(ds["T1"])

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command(help="Check the installation; exit 1 if it is broken.")
     def doctor(as_json: Json = False) -> None:
-        results = []
+        results: list[dict[str, Any]] = []
         for name, check in CHECKS.items():
             ok, text = _result(check)
             results.append({"check": name, "ok": ok, "found": text})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import MISSING, fields
 from typing import Annotated, Any
 
@@ -33,7 +34,8 @@ def register(app: typer.Typer) -> None:
         if not rows:
             output.note(f"no {kind} are installed")
             return
-        head = list(rows[0])
+        # references would make the lines too long for a screen; --json has them
+        head = [key for key in rows[0] if key != "reference"]
         for text in output.table(head, [[_cell(row[h]) for h in head] for row in rows]):
             output.line(text)
 
@@ -101,12 +103,17 @@ def _count(least: int, most: int) -> str:
     return str(least) if least == most else f"{least}–{most}"
 
 
+#: A cross-reference of a docstring, :class:`~package.module.Name`, of which people want the name.
+ROLE = re.compile(r":\w+:`~?(?:\w+\.)*(\w+)`")
+
+
 def _reference(cls: Any) -> str:
     return str(getattr(cls, "reference", ""))
 
 
 def _first_line(item: Any) -> str:
-    return (inspect.getdoc(item) or "").strip().splitlines()[0].rstrip(".")
+    line = (inspect.getdoc(item) or "").strip().splitlines()[0].rstrip(".")
+    return ROLE.sub(r"\1", line).replace("``", "")
 
 
 def _fields(cls: Any) -> str:
@@ -122,4 +129,4 @@ def _fields(cls: Any) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return output.number(value) if isinstance(value, (int, float)) else str(value).replace("``", "")
+    return output.number(value) if isinstance(value, (int, float)) else str(value)

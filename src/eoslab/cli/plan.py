@@ -139,7 +139,9 @@ def make(options: Mapping[str, Any], sources: Mapping[str, str]) -> Plan:
         words += ["--seed", str(seed)]
     if options["batch"]:
         rule = _mini_batch(options, rule, seed, words)
-    used = {k: v for k, v in sources.items() if options.get(k) not in (None, "", [], False)}
+    used = {
+        k: v for k, v in sources.items() if k == "init" or (k in DEFAULTS and options.get(k) not in (None, []))
+    }
     typed = {word[2:]: text for word, text in pairwise(words) if word.startswith("--")}
     return Plan(model, rule, w0, steps, every, seed, data, "eoslab run " + shlex.join(words), used, typed)
 
@@ -248,5 +250,5 @@ def _mini_batch(options: Mapping[str, Any], rule: Any, seed: int, words: list[st
 
 def _round_up(n: int) -> int:
     """To one leading digit, upwards."""
-    scale = 10 ** (len(str(n)) - 1)
+    scale = int(10 ** (len(str(n)) - 1))
     return -(-n // scale) * scale

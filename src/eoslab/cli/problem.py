@@ -76,7 +76,7 @@ def show(error: EoslabError, argv: Sequence[str], as_json: bool) -> int:
 
 
 def _record(error: EoslabError, what: str, remark: str, place: str, help: str) -> dict[str, Any]:
-    record = {
+    record: dict[str, Any] = {
         "code": error.code,
         "message": what,
         "expected": remark.removeprefix("expected ") or None,

@@ -54,9 +54,7 @@ def register(app: typer.Typer) -> None:
                 show_default=False,
             ),
         ] = None,
-        steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, updates to add.")] = DEFAULTS[
-            "steps"
-        ],
+        steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, in all.")] = DEFAULTS["steps"],
         optimizer: Annotated[
             str,
             option(
@@ -186,13 +184,15 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     made, asked = int(ds["steps"]), _asked(ds)
     if str(ds["outcome"].values) == "diverged":
         raise InvalidArgument("resume", options["resume"], "a run that has not diverged")
-    more = parse.steps("steps", options["steps"], 1) if sources["steps"] == "flag" else asked - made
-    if more <= 0:
+    given = sources["steps"] == "flag"
+    total = parse.steps("steps", options["steps"], 1) if given else asked
+    if total <= made:
         raise InvalidArgument(
-            "resume", options["resume"], f"a run with steps to go; this one has made all {made}",
-            f"eoslab run --resume {options['resume']} --steps {made} doubles it",
+            "steps" if given else "resume",
+            options["steps"] if given else options["resume"],
+            f"more steps in all than the {made} that are made",
+            f"eoslab run --resume {options['resume']} --steps {2 * made} doubles them",
         )  # fmt: skip
-    total = made + more
     every = int(ds.attrs.get("record_every", 1))
     at = _at(options["at"], total, every)
     if options["dry_run"]:
@@ -203,7 +203,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     fits(total, every, ds.sizes["param"])
     with Stop() as stop:
         with Progress("running", options["quiet"]) as progress:
-            ds = resume(ds, more, stop=stop, progress=progress)
+            ds = resume(ds, total, stop=stop, progress=progress)
         took = time.perf_counter() - began
         stop.saving = True
         ds.attrs["command"] = _with_steps(ds.attrs.get("command", ""), total)

@@ -103,8 +103,8 @@ def register(app: typer.Typer) -> None:
         if not lines:
             output.line(f"{ids[0]} and {ids[1]} have the same settings and results")
             return
-        rows = [[x.name, _cell(x.a), _cell(x.b)] for x in sorted(lines, key=lambda x: x.kind != "setting")]
-        for text in output.table(["", *ids], rows):
+        ordered = sorted(lines, key=lambda x: x.kind != "setting")
+        for text in output.table(["", *ids], [[x.name, _cell(x.a), _cell(x.b)] for x in ordered]):
             output.line(text)
 
     @runs.command(help="Write a run as CSV, NPZ or netCDF.")
@@ -203,27 +203,27 @@ def _record(run: Any) -> dict[str, Any]:
 
 
 def _settings_text(attributes: dict[str, Any]) -> list[str]:
-    lines = [output.dim("settings")]
+    """Settings as typed, each with where it came from; then provenance."""
     sources = attributes.get("sources") or {}
     parameters = attributes.get("parameters") or {}
-    for part, values in parameters.items():
-        for name, value in values.items():
-            source = sources.get(_OPTION.get(name, name)) or sources.get(name) or ""
-            lines.append(f"  {name:<16} {_cell(value):<24} {source}".rstrip())
-        if not values:
-            lines.append(f"  {part:<16} –")
-    shown = {"lr", "lambda1", "lambda2", "b", *(n for v in parameters.values() for n in v)}
-    for name, source in sources.items():
-        if name not in shown and _OPTION.get(name, name) not in shown and source != "default":
-            lines.append(f"  {name.replace('_', '-'):<16} {'':<24} {source}")
-    for key in ("data", "command", "created", "eoslab_version", "seed", "dtype", "platform", "versions"):
-        if attributes.get(key) not in (None, ""):
-            lines.append(f"  {key.replace('_', ' '):<16} {_cell(attributes[key])}")
+    typed = parameters.get("typed", {})
+    lines = [output.dim("settings")]
+    lines += [f"  {part:<16} {attributes.get(part, '')}" for part in ("model", "optimizer")]
+    for part in ("model", "optimizer", "run"):
+        for name, value in parameters.get(part, {}).items():
+            option = OPTION.get(name, name)
+            text = typed.get(option.replace("_", "-")) or _cell(value)
+            lines.append(f"  {option.replace('_', '-'):<16} {text:<24} {sources.get(option, '')}".rstrip())
+    lines += [
+        f"  {key.replace('_', ' '):<16} {_cell(attributes[key])}"
+        for key in ("data", "seed", "command", "created", "eoslab_version", "dtype", "platform", "versions")
+        if attributes.get(key) not in (None, "")
+    ]
     return lines
 
 
 #: Settings whose option has another name.
-_OPTION = {"beta_min": "floor"}
+OPTION = {"beta_min": "floor", "w0": "init", "start": "init"}
 
 
 def _cell(value: Any) -> str:
