@@ -44,10 +44,11 @@ def test_every_figure_draws_on_given_axes_and_returns_them(name, cycles, inputs,
     assert len(draw(name, runs).axes) == PANELS.get(name, 1)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_no_figure_changes_matplotlibs_settings(name, cycles, inputs, flow):
+def test_no_figure_changes_matplotlibs_settings(cycles, inputs, flow, tmp_path):
     before = dict(mpl.rcParams)
-    draw(name, datasets_for(name, cycles, inputs, flow), size="slide")
+    for name in FIGURES:
+        draw(name, datasets_for(name, cycles, inputs, flow), size="slide")
+    save_figure("gfs", cycles, tmp_path / "a.svg", size="slide")
     assert dict(mpl.rcParams) == before
 
 
@@ -67,7 +68,7 @@ def test_pdf_has_no_type_3_fonts(cycles, tmp_path):
 @pytest.mark.parametrize("size", SIZES)
 def test_a_png_has_the_width_of_its_page(size, cycles, tmp_path):
     data = save_figure("loss-sharpness", cycles, tmp_path / "a.png", size=size).read_bytes()
-    assert int.from_bytes(data[16:20], "big") == pytest.approx(300 * SIZES[size].width, abs=12)
+    assert int.from_bytes(data[16:20], "big") == 300 * SIZES[size].width
 
 
 def test_two_over_eta_is_a_dotted_line_at_its_height_with_its_value(cycles):

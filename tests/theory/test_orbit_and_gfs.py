@@ -11,10 +11,11 @@ import pytest
 from eoslab.core.errors import InvalidArgument, UnknownName
 from eoslab.models.minimalist import Minimalist
 from eoslab.theory.certificate import search_trapping
-from eoslab.theory.check import check, context, statement
+from eoslab.theory.check import STATEMENTS, check, context, statement
 from eoslab.theory.context import Context, Trajectory, runs_of
 from eoslab.theory.gfs import accounting, eta_gfs_sharpness
 from eoslab.theory.orbit import orbit
+from eoslab.theory.pages import entry
 from eoslab.theory.regimes import regime_of_start
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "golden_minimalist.json").read_text())
@@ -129,3 +130,30 @@ def test_no_trapping_region_above_the_edge():
     tight, roomy = (search_trapping(1.9, 1e-9, -1e-6, 1e3, 4e-3, tightest=x) for x in (True, False))
     assert tight.D < roomy.D
     assert tight.needed <= tight.D
+
+
+def test_no_parameters_and_no_start_bring_out_a_contradiction_or_an_error():
+    """Any λ1 ≥ λ2, any sign of b, zeros, denormal and huge starts, plain and projected."""
+    rng = np.random.default_rng(6)
+    for i in range(220):
+        lambda1, b = 10.0 ** rng.uniform(-2, 2), rng.choice([-1, 1]) * 10.0 ** rng.uniform(-1, 1)
+        k = 1.0 if i % 20 == 0 else 10.0 ** rng.uniform(0, 5)
+        lr = 10.0 ** rng.uniform(-3, 0.7) / (lambda1 * abs(b))
+        sizes = rng.choice(
+            [1, 0.01, 1e-200, 0, 2 / np.sqrt(lr * lambda1 * abs(b))], 3, p=[0.5, 0.16, 0.02, 0.06, 0.26]
+        )
+        w0 = rng.normal(0, 1, 3) * np.sqrt(abs(b)) * sizes
+        kind = {7: {"floor": 1e-3}, 13: {"cap": True}}.get(i % 20, {})
+        for f in check(Minimalist(lambda1, lambda1 / k, b), lr, w0, steps=700, **kind):
+            assert not f.contradiction, (f.statement.id, lambda1, k, b, lr, w0, kind, f.predicted, f.measured)
+            f.as_dict()
+
+
+def test_the_page_of_statements_in_the_documentation_is_that_of_the_values():
+    """Words must agree to the letter; the numbers of the example belong to one platform."""
+    text = (Path(__file__).parents[2] / "docs" / "theory" / "statements.md").read_text()
+    for s in STATEMENTS.values():
+        assert entry(s).strip() in text, s.id
+        page, _, anchor = s.reference.partition("#")
+        target = (Path(__file__).parents[2] / page).read_text()
+        assert not anchor or f'<a id="{anchor}"></a>' in target, s.reference

@@ -44,8 +44,8 @@ def symmetric_top(rows: tuple[Vec, ...], d: Vec) -> float:
         for j in range(n):
             a[i, j] = rows[i][j] * d[i] * d[j]
             total += a[i, j] * a[i, j]
-    if total - total != 0.0:  # infinite or NaN entries: the answer is NaN, not a plausible number
-        return float(total - total)
+    if not total < np.inf:  # infinite or NaN entries: the answer is NaN, not a plausible number
+        return np.nan
     # entries below this cannot move an eigenvalue by a unit in the last place of the norm
     small = 1e-17 * sqrt(total)
     for _ in range(SWEEPS):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["FIGURES", "FORMATS", "Figure", "draw", "save_figure"]
+__all__ = ["FIGURES", "FORMATS", "Figure", "draw", "render", "save_figure"]
 
 FORMATS = ("pdf", "svg", "png")
 
@@ -54,7 +54,7 @@ _CATALOGUE = (
     Figure("phases", "Phases and stages", "sharpness with the phases, and the four stages of one cycle"),
     Figure("eigenvalues", "Eigenvalues", "the largest eigenvalues of the Hessian"),
     Figure("gd-vs-flow", "Descent and flow", "a run and its gradient flow at equal time, with the distance", 2, 2),
-    Figure("directions", "Directions", "of d inputs: variance, share of the learnable part, oscillation"),
+    Figure("directions", "Directions", "variance, share of the learnable part and oscillation of d inputs"),
 )
 #: Every figure by name.
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _CATALOGUE}
@@ -117,6 +117,8 @@ def render(drawing: Drawing, kind: str, *, size: str = "single", usetex: bool = 
     """A drawn figure as the bytes of a file, without date or creator's address."""
     import io
 
+    import matplotlib
+
     from eoslab.plots.style import styled
 
     none = {
@@ -126,6 +128,9 @@ def render(drawing: Drawing, kind: str, *, size: str = "single", usetex: bool = 
     }[kind]
     buffer = io.BytesIO()
     with styled(size, usetex):
+        if drawing.get_layout_engine() is not None:
+            # the layout has made room for everything, so the page keeps its exact width
+            matplotlib.rcParams["savefig.bbox"] = "standard"
         drawing.savefig(buffer, format=kind, metadata=none, dpi=dpi)
     return buffer.getvalue()
 

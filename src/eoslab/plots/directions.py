@@ -12,7 +12,7 @@ from eoslab.core.errors import InvalidArgument
 from eoslab.plots import panels
 from eoslab.plots.panels import View
 from eoslab.plots.reading import Run
-from eoslab.plots.style import DESCENT, MUTED, OSCILLATORY
+from eoslab.plots.style import DESCENT, OSCILLATORY, SOFT
 
 __all__ = ["directions", "oscillating"]
 
@@ -48,7 +48,7 @@ def directions(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
         hidden = int(np.count_nonzero(drawn & (y < low)) + np.count_nonzero(y == 0))
         if hidden:
             ax.annotate(f"{hidden} below the axis", (1, 0), (-3, 4), xycoords="axes fraction",
-                        textcoords="offset points", ha="right", va="bottom", color=MUTED,
+                        textcoords="offset points", ha="right", va="bottom", color=SOFT,
                         fontsize=8 * float(ax.yaxis.label.get_fontsize()) / 9)  # fmt: skip
         if drawn.any():
             ax.set_ylim(low, 2.5 * float(y[drawn].max()))

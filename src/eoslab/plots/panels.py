@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from eoslab.core.errors import InvalidArgument
 from eoslab.core.vocabulary import title
 from eoslab.plots.reading import Run, Segment
-from eoslab.plots.style import BAND, DESCENT, INK, MUTED, OSCILLATORY, SIZES, styled
+from eoslab.plots.style import BAND, DESCENT, INK, MUTED, OSCILLATORY, SIZES, SOFT, styled
 from eoslab.plots.text import step_text
 from eoslab.plots.thinning import cloud, extremes
 
@@ -305,7 +305,7 @@ def crossing_mark(ax: Axes, run: Run, view: View, *, label: bool = True) -> None
         ax.annotate(
             f"crosses at step {step_text(run.first_crossing)}", (at, 0), (4 if right else -4, 4),
             xycoords=("data", "axes fraction"), textcoords="offset points", va="bottom",
-            ha="left" if right else "right", color=MUTED, fontsize=_small(ax),
+            ha="left" if right else "right", color=SOFT, fontsize=_small(ax),
         )  # fmt: skip
 
 
@@ -363,7 +363,7 @@ def _band_names(ax: Axes, run: Run, view: View, segments: Sequence[Segment]) -> 
         named[row] = centre + half
         ax.annotate(
             text, (centre / width, 1), (0, 2 + row * (size + 3)), xycoords="axes fraction",
-            textcoords="offset points", ha="center", va="bottom", color=MUTED, fontsize=size,
+            textcoords="offset points", ha="center", va="bottom", color=SOFT, fontsize=size,
             fontstyle="italic", annotation_clip=False, gid="phase-name",
         )  # fmt: skip
         if row:

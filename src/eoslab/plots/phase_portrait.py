@@ -10,7 +10,7 @@ import numpy as np
 from eoslab.plots import panels
 from eoslab.plots.panels import View
 from eoslab.plots.reading import Run
-from eoslab.plots.style import DESCENT, INK, MUTED, OSCILLATORY
+from eoslab.plots.style import DESCENT, INK, MUTED, OSCILLATORY, SOFT
 
 __all__ = ["phase_portrait"]
 
@@ -103,4 +103,4 @@ def _stable_set(ax: Any, run: Run) -> None:
         # the corner of the smallest α and the largest β1: in the set wherever the set reaches across the page
         if sharpness[-1, 0] < run.threshold:
             ax.annotate("stable", (0, 1), (4, -3), xycoords="axes fraction", textcoords="offset points", va="top",
-                        color=MUTED, fontstyle="italic", fontsize=small)  # fmt: skip
+                        color=SOFT, fontstyle="italic", fontsize=small)  # fmt: skip

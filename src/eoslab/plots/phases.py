@@ -12,7 +12,7 @@ import numpy as np
 from eoslab.plots import panels
 from eoslab.plots.panels import View
 from eoslab.plots.reading import Run
-from eoslab.plots.style import DESCENT, INK, MUTED, OSCILLATORY
+from eoslab.plots.style import DESCENT, INK, OSCILLATORY, SOFT
 
 __all__ = ["STAGES", "Cycle", "cycle", "phases"]
 
@@ -90,7 +90,7 @@ def _stage_names(ax: Any, run: Run, found: Cycle, view: View) -> None:
     for i in range(len(middles) - 2, -1, -1):
         middles[i] = min(middles[i], middles[i + 1] - gap)
     common = {
-        "xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom", "color": MUTED,
+        "xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom", "color": SOFT,
         "fontsize": small, "fontstyle": "italic", "annotation_clip": False,
     }  # fmt: skip
     for i, at in enumerate(middles):
@@ -103,7 +103,7 @@ def _no_cycle(sharp: Any, size: Any) -> None:
     for ax in (sharp, size):
         ax.set_axis_off()
     words = "No complete cycle: the sharpness never rises above\nthe threshold and falls below it again."
-    sharp.text(0.5, 0.5, words, ha="center", va="center", transform=sharp.transAxes, color=MUTED)
+    sharp.text(0.5, 0.5, words, ha="center", va="center", transform=sharp.transAxes, color=SOFT)
 
 
 def cycle(run: Run) -> Cycle | None:

@@ -23,6 +23,7 @@ __all__ = [
     "RUNS",
     "RUN_DASHES",
     "SIZES",
+    "SOFT",
     "THIRD",
     "Size",
     "styled",
@@ -40,9 +41,11 @@ THIRD: Final = "#A8487F"
 INK: Final = "#1B1F24"
 #: Marks that stand back: the stable set, guide lines.
 MUTED: Final = "#6E7781"
+#: Words that stand back: small type needs more contrast than marks do.
+SOFT: Final = "#57606A"
 
 #: One colour per run where several share the axes.
-RUNS: Final = (DESCENT, OSCILLATORY, CONVERGENT, THIRD, "#57606A", "#8A6A00", "#5B4FC0", INK)
+RUNS: Final = (DESCENT, OSCILLATORY, CONVERGENT, THIRD, SOFT, "#8A6A00", "#5B4FC0", INK)
 
 #: Beyond three colours the dashes differ too: green and purple are one colour to some eyes.
 RUN_DASHES: Final = ("-", "-", "-", (0, (6, 1.5)), "-", (0, (6, 1.5)), (0, (6, 1.5)), (0, (3, 1.5)))
@@ -58,7 +61,7 @@ DARK: Final = {
     THIRD: "#E08CBB",
     INK: "#E6EDF3",
     MUTED: "#8B949E",
-    "#57606A": "#A3ADB8",
+    SOFT: "#A3ADB8",
     "#8A6A00": "#D3AE3B",
     "#5B4FC0": "#A79FF0",
     "#FFFFFF": "#14171B",

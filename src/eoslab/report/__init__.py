@@ -36,6 +36,9 @@ def report(
     from eoslab.plots.reading import Run
     from eoslab.report.page import page
 
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise StoreError(f"cannot write {target}: there is no folder {target.parent}")
     listed = [datasets] if hasattr(datasets, "data_vars") else list(datasets)
     if not listed:
         raise InvalidArgument("datasets", "no run", "at least one run")
@@ -46,7 +49,6 @@ def report(
     runs = [Run(ds, name) for ds, name in zip(listed, names or fallback, strict=True)]
     recorded = [str(run.ds.attrs.get("command", "")) for run in runs]
     text = page(runs, list(commands) if commands is not None else recorded, title)
-    target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.write_text(text, encoding="utf-8")

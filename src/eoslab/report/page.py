@@ -30,6 +30,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri
 
 #: Bytes for a page's content; with the style sheet it stays below 1 MB and can be mailed.
 ROOM = 900_000
+#: Up to so many runs each gets wide figures beside the numbers.
+FEW = 4
 #: Fewer bytes than this are no use as data of a run.
 LEAST_DATA = 4_000
 
@@ -105,7 +107,7 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
     sections = []
     room = ROOM - sum(len(part.encode()) for part in (*parts, *tail))
     for i, (run, command) in enumerate(zip(runs, commands, strict=True)):
-        figure = _fitting(run, f"r{i}", number, 0.75 * room / (len(runs) - i))
+        figure = _fitting(run, f"r{i}", number, 0.75 * room / (len(runs) - i), len(runs) > FEW)
         number += figure.count("<figure>")
         room -= len(figure.encode())
         lead = f"<h2>{escape(run.name)}</h2>\n<p>{_text(sentence(run))}</p>"
@@ -116,13 +118,11 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
     return "\n".join([*parts, *tail])
 
 
-def _fitting(run: Run, prefix: str, number: int, room: float) -> str:
+def _fitting(run: Run, prefix: str, number: int, room: float, several: bool) -> str:
     """The figures of one of several runs, as many and as wide as there is room for."""
-    options = (
-        (("loss-sharpness", "directions"), ("double", "single")), (("loss-sharpness", "directions"), ("single",)),
-        (("loss-sharpness",), ("single",)),
-    )  # fmt: skip
-    for names, sizes in options:
+    both = ("loss-sharpness", "directions")
+    options = [(both, ("double", "single")), (both, ("single",))] if not several else []
+    for names, sizes in [*options, (both[:1], ("single",))]:
         text = "\n".join(_figures(run, names, prefix, number, sizes))
         if len(text.encode()) <= room:
             return text

@@ -389,6 +389,8 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
             try:
                 with xr.open_zarr(path, consolidated=False, chunks=None) as lazy:
                     ds = codec.decode(lazy.load().drop_encoding())
+                # a folder has no order of its own
+                ds = ds[ds.attrs[OURS]["variables"]]
             except Exception as error:
                 problems = [f"it cannot be read ({type(error).__name__}: {error})"]
         # a continuation may have replaced the run while we were reading; then read that one
@@ -396,8 +398,6 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
             continue
         if ds is None:
             raise _damaged(path, problems)
-        # a folder has no order of its own
-        ds = ds[ds.attrs[OURS]["variables"]]
         del ds.attrs[OURS]
         return ds
     raise StoreError(f"{path} is being rewritten all the time", "Try again when its writer is done")

@@ -27,6 +27,9 @@ R_ROUNDING = 1e-9
 CONVERGED_AT = 1e-12
 #: A run is a two-cycle when w returns after two steps to this fraction of its one-step displacement.
 CYCLE_RETURN = 1e-7
+#: A drifting two-cycle moves by less than this fraction of its one-step displacement in two steps; a cycle of
+#: four and chaos in two bands also jump over the threshold at every step, but move on by more.
+CYCLE_DRIFT = 0.1
 #: The one-step displacement of a two-cycle is at least this fraction of |w|.
 CYCLE_SIZE = 1e-6
 #: A displacement below this fraction of |w| away from a minimum is a saddle.
@@ -98,13 +101,14 @@ def outcome_of(excess: Num, size: Num, moved1: Num, moved2: Num, above: bool, t:
     """How a run that did not diverge has ended.
 
     ``excess`` is (L − min L)/(L(0) − min L), ``size`` max|w|, ``moved1`` and ``moved2`` the largest
-    displacement over the last one and two steps. A two-cycle is a return after two steps, or a crossing of the
-    threshold at every step of the last quarter of the run.
+    displacement over the last one and two steps. A two-cycle is a return after two steps, or a near return with
+    a crossing of the threshold at every step of the last quarter of the run.
     """
     if moved1 > CYCLE_SIZE * size and moved2 <= CYCLE_RETURN * moved1:
         return TWO_CYCLE
     # other parameters may still drift while the sharpness jumps over the threshold at every step
-    if excess > CONVERGED_AT and c[5] >= t - 2 and c[7] >= RAPID and 8 * c[7] >= t:
+    drifts = moved2 <= CYCLE_DRIFT * moved1
+    if drifts and excess > CONVERGED_AT and c[5] >= t - 2 and c[7] >= RAPID and 8 * c[7] >= t:
         return TWO_CYCLE
     if excess <= CONVERGED_AT:
         return METASTABLE if above else CONVERGED

@@ -211,7 +211,8 @@ def _first_overshoot(
 def _windows(c: Context) -> dict[str, Any]:
     """The excursions that were entered from below, with what the propositions ask of them."""
     ex = c.excursions
-    keep = ex.start > 0
+    # The cap stops every rise at the edge: its runs have no excursions to speak of.
+    keep = (ex.start > 0) & (not c.cap)
     start, end = ex.start[keep], ex.end[keep]
     before = start - 1
     peak = segment(np.maximum, c.z, start, end)

@@ -203,9 +203,12 @@ def _edge(c: Context) -> Evidence:
     t = c.T1
     if t is None:
         return Evidence((at_least("s >= 2", float(np.max(c.s)), 2),), note="needs the state at T1; see 4.6'")
+    start = _start(c, t)
+    if not all(x.holds for x in start):
+        return Evidence(start, note=f"t0 = {t}")
     s0, w0, beta2 = float(c.s[t]), float(c.w[t]), float(c.beta2[t])
     bound = edge_bound(s0, w0, float(c.r_tilde[t]), c.k, c.eps)
-    hypotheses = (*_start(c, t), *bound.hypotheses)
+    hypotheses = (*start, *bound.hypotheses)
     if not all(x.holds for x in hypotheses):
         return Evidence(hypotheses, {"overshoot": None, "undershoot": None}, note=f"t0 = {t}")
     residuals = float(residual_sum(bound.s_lo, c.k, c.h1, beta2))
@@ -270,8 +273,11 @@ def _sharpness(c: Context) -> Evidence:
     t = c.T1
     if t is None:
         return Evidence((at_least("s >= 2", float(np.max(c.s)), 2),))
+    start = _start(c, t)
+    if not all(x.holds for x in start):
+        return Evidence(start, note=f"t0 = {t}")
     bound = edge_bound(float(c.s[t]), float(c.w[t]), float(c.r_tilde[t]), c.k, c.eps)
-    hypotheses = (*_start(c, t), *bound.hypotheses)
+    hypotheses = (*start, *bound.hypotheses)
     if not all(x.holds for x in hypotheses):
         return Evidence(hypotheses, note=f"t0 = {t}")
     gap = bound.s_lo - bound.w_bar - c.eps / bound.s_lo

@@ -145,7 +145,8 @@ def _law(c: Context) -> Evidence:
             "w_cycle": w,
         },
         {"trace": a + d, "determinant": a * d - bc, "growth_per_step": None, "period": None, "w_cycle": fixed[1]},
-        bool((error <= 1e-6 * (1 + c.eps) and (modulus < 1) == (r > -0.125)) or abs(r + 0.125) < 1e-6),
+        # At −1/8 itself the modulus is 1: within rounding of it neither side is decided.
+        bool(error <= 1e-6 * (1 + c.eps) and ((modulus < 1) == (r > -0.125) or abs(r + 0.125) < 1e-6)),
         note="stable" if r > -0.125 else "unstable: cycles grow until r passes -1/8",
     )
 

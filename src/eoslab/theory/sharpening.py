@@ -231,7 +231,8 @@ def _phases(c: Context) -> Evidence:
     held = len(inside) if inside.all() else int(np.argmin(inside))
     measured["max_s_after_T2"] = float(np.max(s[:held])) if held else None
     fine = not held or bool(
-        np.all(s[:held] <= 2 * (1 + 2 * c.r_tolerance)) and np.all(np.diff(c.log_w[t : t + held]) <= 1e-9)
+        np.all(s[:held] <= 2 * (1 + 2 * c.r_tolerance))
+        and np.all(c.log_w[t + 1 : t + held] <= c.log_w[t : t + held - 1] + 1e-9)
     )
     return Evidence(
         predicted={"max_s_after_T2": (0.0, 2.0)} if held else {},

@@ -1,0 +1,48 @@
+"""A compiled trajectory of the minimalist model up to where its future is decided, for the theory's checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eoslab.kernels.engine import LowDimensionalEngine, State
+from eoslab.theory.certificate import diverges_d1, diverges_d2, search_trapping
+from eoslab.theory.context import Trajectory
+from eoslab.theory.reduced import coordinates
+
+__all__ = ["settled_trajectory"]
+
+#: Steps between two looks for a trapping region.
+LOOK = 512
+
+
+def settled_trajectory(model: Any, rule: Any, w0: Any, steps: int, *, settle: bool = True) -> Trajectory:
+    """Every step of ``rule`` on a Minimalist model from w0, until Theorem 5.1 or 5.3 decides the rest.
+
+    ``steps`` is the most that is made. The same states as :func:`eoslab.theory.orbit.orbit` up to rounding, a hundred times faster: β1 by mantissa
+    and exponent, looked at every 512 steps. ``settle=False`` makes all steps.
+    """
+    engine = LowDimensionalEngine(model, rule)
+    state = State.start(w0)
+    ws, logs = [], []
+    while True:
+        rows, state, diverged = engine.advance(state, min(LOOK if settle else 32768, steps - state.step))
+        first = 1 if ws else 0
+        ws.append(rows.w[first:])
+        with np.errstate(divide="ignore"):
+            log = np.log10(np.abs(rows.w[:, 1]))
+            if rows.mantissa is not None and rows.exponent is not None:
+                e = rows.exponent[:, 1]
+                log = np.where(e != 0, np.log10(np.abs(rows.mantissa[:, 1])) + e * np.log10(2.0), log)
+        logs.append(log[first:])
+        if diverged or state.step >= steps or (settle and _decided(model, rule, rows.w[-1])):
+            return Trajectory.of(np.concatenate(ws), np.concatenate(logs))
+
+
+def _decided(model: Any, rule: Any, w: Any) -> bool:
+    x = coordinates(tuple(w.tolist()), model.p, rule.lr)
+    k, eps = x.steps.k, x.steps.eps
+    if x.s and (diverges_d1(x.s, x.w, eps) or diverges_d2(x.s, x.w, x.nu, x.r, k)):
+        return True
+    return rule.name == "gd" and search_trapping(x.s, x.w, x.r, k, eps) is not None
