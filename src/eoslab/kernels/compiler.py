@@ -277,9 +277,8 @@ def _lane_block_text(n: int, hom: int, n_h: int, n_p: int, phases: bool, poles: 
     every, others = range(n), [i for i in range(n) if i != hom]
     names = [f"w{i}" for i in every] + [f"h{i}" for i in range(n_h)] + [f"p{i}" for i in range(n_p)]
     row = {name: k for k, name in enumerate(names)}
-    for name in ("ALIVE", "LEAST", "LEAST_NOW", "TAU", "TOP", "TOP_TAU", "ABOVE", "RECORDS", "EDGE_BITS", "BEYOND_BITS"):
-        row[name] = len(row)
-    for name in ("EXPECTED", "EDGE_WANTED", "BEYOND_WANTED", "DUE", "LOOK"):
+    kept = "ALIVE LEAST LEAST_NOW TAU TOP TOP_TAU EXPECTED EDGE_WANTED BEYOND_WANTED DUE LOOK"
+    for name in (*kept.split(), "ABOVE", "RECORDS", "EDGE_BITS", "BEYOND_BITS"):
         row[name] = len(row)
     lines = [f"LANES = {LANES}", f"BLOCK_ROWS = {len(row)}", f"PATH_ROWS = {n}", f"MANY = np.uint64({LANES})"]
     for name, k in row.items():
@@ -429,7 +428,7 @@ def _source(
     shape: tuple[bool, bool, int],
     watch: int | None = None,
 ) -> str:
-    """The text of a pair; with ``watch``, the component whose smallest size is kept (−1: none), that of its lanes."""
+    """The text of a pair; with ``watch`` that of its lanes, which keep the least size of that component."""
     adaptive, projection, n_h = shape
     functions: dict[str, ast.stmt] = {}
     visited: set[str] = set()
