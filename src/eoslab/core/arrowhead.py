@@ -14,6 +14,7 @@ following ones increase to it, quadratically. (Bounds: docs/theory, Proposition 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 
 EPS = 2.220446049250313e-16
@@ -76,7 +77,7 @@ def arrowhead3_at_pole(q: float, c1: float, m1: float, c2: float, m2: float) -> 
     return gap > 0.0 and d > 1e-6 * m1 * gap and c1 * c1 * gap <= 1e-18 * m1 * d
 
 
-def arrowhead_top(q, c, m):  # type: ignore[no-untyped-def]
+def arrowhead_top(q: float, c: Sequence[float], m: Sequence[float]) -> float:
     """Largest eigenvalue of the arrowhead with corner q, border c[0..d−1], diagonal m[0..d−1]."""
     lead, total = 0, 0.0
     for i in range(len(m)):
@@ -102,7 +103,7 @@ def arrowhead_top(q, c, m):  # type: ignore[no-untyped-def]
     return m1 + x
 
 
-def arrowhead_below(q, c, m, tau):  # type: ignore[no-untyped-def]
+def arrowhead_below(q: float, c: Sequence[float], m: Sequence[float], tau: float) -> bool:
     """Whether all eigenvalues of the arrowhead are < tau (Schur complement of tau·I − H)."""
     schur = tau - q
     for i in range(len(m)):

@@ -37,6 +37,7 @@ REGIMES: Final[dict[str, str]] = {
     "edge-unsettled": "edge of stability, not settled",
     "catapult": "catapult",
     "diverged": "diverges",
+    "no-threshold": "no threshold to compare with",
 }
 
 #: Kinds of event rows. The position is the integer code.

@@ -21,7 +21,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["cache_dir", "kernel", "kernel_source", "lanes_kernel", "lanes_source", "shared_kernel"]
+__all__ = [
+    "cache_dir",
+    "diagonal_kernel",
+    "kernel",
+    "kernel_source",
+    "lanes_kernel",
+    "lanes_source",
+    "shared_kernel",
+]
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FLAGS = 'cache=True, nogil=True, error_model="numpy"'
@@ -399,6 +407,23 @@ def _lane_block_text(n: int, hom: int, n_h: int, n_p: int, phases: bool, poles: 
         *[f"best[j, k + {i}] = w[{i}] if plain else np.nan" for i in others],
     )
     return "\n".join(lines) + "\n"
+
+
+def diagonal_kernel(rule: Any) -> ModuleType:
+    """The compiled kernels of the d-input model and a rule."""
+    return _compile(f"diagonal_{rule.name}", _diagonal_source(rule.name, _home(rule), rule.adaptive, rule.linear))
+
+
+@cache
+def _diagonal_source(rule: str, home: str, adaptive: bool, linear: bool) -> str:
+    functions: dict[str, ast.stmt] = {}
+    for module in ("eoslab.models.minimalist_d", home):
+        _functions(module, functions, set())
+    flags = f"ADAPTIVE = {adaptive}\nLINEAR = {linear}\nFACTORED = {rule == 'gd'}\n"
+    for node in ast.parse(flags).body:
+        functions[ast.unparse(node.targets[0])] = node  # type: ignore[attr-defined]
+    _functions("eoslab.kernels.loops_d", functions, set())
+    return _text(f"d inputs × {rule}", functions)
 
 
 def shared_kernel() -> ModuleType:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eoslab.models.minimalist import Minimalist
+    from eoslab.models.minimalist_d import MinimalistD
 
-__all__ = ["Minimalist"]
+__all__ = ["Minimalist", "MinimalistD"]
 
-_HOME = {"Minimalist": "minimalist"}
+_HOME = {"Minimalist": "minimalist", "MinimalistD": "minimalist_d"}
 
 
 def __getattr__(name: str) -> Any:

@@ -88,6 +88,8 @@ def dataset(recording: Recording) -> xr.Dataset:
     for name, unit in UNITS.items():
         ds[name].attrs["units"] = unit
     _add_exponents(ds, recording)
+    if hasattr(model, "relevance"):
+        _add_directions(ds, model)
     ds.attrs = attributes(model, rule, outcome)
     ds.attrs["record_every"] = recording.record_every
     return ds
@@ -175,3 +177,38 @@ def _add_exponents(ds: xr.Dataset, recording: Recording) -> None:
     else:
         ds["w_mantissa"] = (("step", "param"), mantissa)
         ds["w_exponent"] = (("step", "param"), exponent)
+
+
+def _add_directions(ds: xr.Dataset, model: Any) -> None:
+    """Spectrum, relevance, and how much each direction oscillates, measured by projection."""
+    ds["lambdas"] = ("direction", np.asarray(model.lambdas), {"long_name": "input variance λ_i"})
+    ds["teacher"] = ("direction", np.asarray(model.v), {"long_name": "teacher v_i = E[x_i y]/λ_i"})
+    ds["relevance"] = ("direction", model.relevance, {"long_name": "share of the learnable variance of y"})
+    ds["oscillation"] = (
+        "direction",
+        oscillation(ds),
+        {
+            "long_name": "rms amplitude of the period-2 part of αβ_i",
+            "comment": "from the first step at the edge on",
+        },
+    )
+
+
+def oscillation(ds: xr.Dataset) -> np.ndarray:
+    """Amplitude with which each direction of the network function αβ_i jumps to and fro.
+
+    rms over consecutive stored steps of |x_{t+1} − 2x_t + x_{t−1}|/4 (the amplitude a of x_t = a(−1)^t), from the
+    first step at or above the threshold on, over the whole run if there is none; NaN where no three
+    consecutive steps are stored. Nothing is assumed about which directions these are.
+    """
+    w, step = ds["w"].values, ds["step"].values
+    x = w[:, :1] * w[:, 1:]
+    up = np.flatnonzero(ds["eta_sharpness"].values >= float(ds["threshold"]))
+    first = int(step[up[0]]) if len(up) else int(step[0])
+    middle = np.flatnonzero((np.diff(step)[1:] == 1) & (np.diff(step)[:-1] == 1)) + 1
+    middle = middle[(step[middle] > first) & np.isfinite(x[middle + 1]).all(axis=1)]
+    if len(middle) == 0:
+        return np.full(x.shape[1], np.nan)
+    second = (x[middle + 1] - 2 * x[middle] + x[middle - 1]) / 4
+    rms: np.ndarray = np.sqrt(np.mean(second**2, axis=0))
+    return rms

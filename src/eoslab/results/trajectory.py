@@ -16,6 +16,7 @@ from eoslab.core.errors import InvalidArgument, whole
 from eoslab.core.vocabulary import EVENTS
 from eoslab.kernels.compiler import shared_kernel
 from eoslab.kernels.engine import Engine, Floats, LowDimensionalEngine, Rows, State
+from eoslab.kernels.engine_d import DiagonalEngine
 from eoslab.theory import classifier
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def engine_for(objective: Any, rule: Any) -> Engine:
     if make is not None:
         engine: Engine = make(objective, rule)
         return engine
+    if getattr(objective, "structure", "") == "diagonal":
+        return DiagonalEngine(objective, rule)
     return LowDimensionalEngine(objective, rule)
 
 
@@ -251,6 +254,8 @@ class Recording:
             w = self.recent[-1]
             settled = settled or classifier.absorbing(tuple(w.tolist()), self.engine.rule.lr, self.engine.model.p)
         regime = regimes[classifier.regime_of(code, settled, c)]
+        if self.engine.rule.threshold.value is None and code != classifier.DIVERGED:
+            regime = "no-threshold"
         outcome = "interrupted" if self.outcome == "interrupted" and not self.diverged else outcomes[code]
         return outcome, regime
 

@@ -103,9 +103,13 @@ def outcome_of(excess: Num, size: Num, moved1: Num, moved2: Num, above: bool, t:
     """How a run that did not diverge has ended.
 
     ``excess`` is (L − min L)/(L(0) − min L), ``size`` max|w|, ``moved1`` and ``moved2`` the largest
-    displacement over the last one and two steps.
+    displacement over the last one and two steps. A two-cycle is a return after two steps, or a crossing of the
+    threshold at every step of the last quarter of the run.
     """
     if moved1 > CYCLE_SIZE * size and moved2 <= CYCLE_RETURN * moved1:
+        return TWO_CYCLE
+    # other parameters may still drift while the sharpness jumps over the threshold at every step
+    if excess > CONVERGED_AT and c[5] >= t - 2 and c[7] >= RAPID and 8 * c[7] >= t:
         return TWO_CYCLE
     if excess <= CONVERGED_AT:
         return METASTABLE if above else CONVERGED
