@@ -28,6 +28,7 @@ __all__ = [
     "kernel_source",
     "lanes_kernel",
     "lanes_source",
+    "orbits_kernel",
     "shared_kernel",
 ]
 
@@ -69,8 +70,17 @@ def lanes_kernel(model: Any, rule: Any) -> ModuleType:
 
 def lanes_source(model: Any, rule: Any) -> str:
     """The text that is compiled for the lanes of a pair."""
-    watch = (*getattr(model, "homogeneous", ()), -1)[0]
-    return _source(*_pair(model, rule), watch)
+    return _source(*_pair(model, rule), _watch(model))
+
+
+def orbits_kernel(model: Any, rule: Any) -> ModuleType:
+    """The compiled loops for last iterates and Lyapunov exponents of a pair."""
+    return _compile(f"{model.name}_{rule.name}_orbits", _source(*_pair(model, rule), _watch(model), True))
+
+
+def _watch(model: Any) -> int:
+    """The component whose least size the lanes keep, −1 for none."""
+    return int((*getattr(model, "homogeneous", ()), -1)[0])
 
 
 def _pair(model: Any, rule: Any) -> tuple[Any, ...]:
@@ -270,6 +280,27 @@ def lane_slots_for(n: int, watch: int, phases: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _tangent_text(n: int) -> str:
+    """The linearised update of a rule that is linear in gradient and memory."""
+    every = range(n)
+
+    def tup(template: str) -> str:
+        return "(" + ", ".join(template.format(i=i) for i in every) + ",)"
+
+    product = "(" + ", ".join(" + ".join(f"rows[{i}][{k}] * u[{k}]" for k in every) for i in every) + ",)"
+    lines = ["def tangent_step(w, u, m, t, h, p):", "    rows = hessian(w, p)", f"    g = {product}"]
+    lines += [f"    d{i}, m{i}, _ = update(g[{i}], m[{i}], 0.0, t, h)" for i in every]
+    lines += [f"    return {tup('u[{i}] + d{i}')}, {tup('m{i}')}"]
+    # a direction that no symmetry of a model singles out
+    lines += [
+        "def tangent_start():",
+        "    return (" + ", ".join(f"{1.0 / (1.0 + 0.61803 * i):.5f}" for i in every) + ",)",
+    ]
+    lines += ["def squares(u):", "    return " + " + ".join(f"u[{i}] * u[{i}]" for i in every)]
+    lines += ["def times(u, x):", f"    return {tup('u[{i}] * x')}"]
+    return "\n".join(lines) + "\n"
+
+
 def _maximum(terms: list[str]) -> list[str]:
     return [f"x = {terms[0]}", *[f"x = max(x, {term})" for term in terms[1:]], "return x"]
 
@@ -452,6 +483,7 @@ def _source(
     rule_home: str,
     shape: tuple[bool, bool, int],
     watch: int | None = None,
+    orbits: bool = False,
 ) -> str:
     """The text of a pair; with ``watch`` that of its lanes, which keep the least size of that component."""
     adaptive, projection, n_h = shape
@@ -473,6 +505,8 @@ def _source(
         text += lane_slots_for(n, watch, phases)
         if blocks:
             text += _lane_block_text(n, hom, n_h, n_p, phases, "sharpness_at_pole" in formulas)
+    if orbits:
+        text += _tangent_text(n)
     slots = ast.parse(text)
     for node in slots.body:
         functions[node.name if isinstance(node, ast.FunctionDef) else ast.unparse(node.targets[0])] = node  # type: ignore[attr-defined]
@@ -488,6 +522,8 @@ def _source(
         if not blocks:
             for name in ("classify_lanes", "begin_lane", "take_least", "take_visit", "take_records"):
                 loops.pop(name)
+    if orbits:
+        _functions("eoslab.kernels.loops_orbits", loops, set())
     functions.update(loops)
     return _text(f"{model} × {rule}", functions)
 

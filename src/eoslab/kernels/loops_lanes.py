@@ -59,14 +59,18 @@ def smaller(a, ea, b, eb):
 
 
 def period_of(w, e, m, v, flag, t, h, p):
-    """The least q ≤ 64 after which the run returns to w, to CYCLE_RETURN of its farthest excursion; 0: none."""
-    home, far = shown_value(w, e), 0.0
+    """The least q ≤ 64 after which the run returns to w, to CYCLE_RETURN of its farthest excursion; 0: none.
+
+    A run whose next step is below CYCLE_SIZE of its size is at rest: period 1.
+    """
+    home = shown_value(w, e)
+    far, rest = 0.0, CYCLE_SIZE * largest(home)
     for q in range(1, LONGEST_PERIOD + 1):
         w, e, m, v, flag = step_once(w, e, m, v, flag, t + q - 1, h, p)
         if dead(w, e, h, p):
             return 0
         away = largest_gap(shown_value(w, e), home)
-        if away <= CYCLE_RETURN * far or away == 0.0:
+        if away <= CYCLE_RETURN * far or (q == 1 and away <= rest):
             return q
         far = max(far, away)
     return 0
@@ -117,14 +121,11 @@ def classify(
         t += 1
     else:
         loss_end = loss_osc(here, lr, p) + loss_conv(here, lr, p)
-        size = largest(here)
         moved1 = largest_gap(here, before) if made >= 1 else np.inf
         moved2 = largest_gap(here, earlier) if made >= 2 else np.inf
-        outcome = outcome_of(loss_end / scale, size, moved1, moved2, c[0] == 1, t, c)
+        outcome = outcome_of(loss_end / scale, largest(here), moved1, moved2, c[0] == 1, t, c)
         settled = outcome == CONVERGED or settles(here, lr, p, t2)
-        period = 1
-        if moved1 > CYCLE_SIZE * size:
-            period = period_of(w, e, m, v, flag, t, h, p)
+        period = period_of(w, e, m, v, flag, t, h, p)
     counts[row, 0] = outcome
     counts[row, 1] = regime_of(outcome, settled, c)
     counts[row, 2] = t

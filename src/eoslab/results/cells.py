@@ -245,12 +245,7 @@ def single(objective: Any, rule: Any, w0: Any, steps: int) -> dict[str, Any]:
     excess = osc + conv
     middle = np.flatnonzero(step == steps // 2)
     half = excess[middle[0]] if len(middle) else np.nan
-    period = 0
-    if not recording.diverged:
-        assert recording.recent is not None
-        w, period = recording.recent, 1
-        if len(w) > 1 and np.abs(w[-1] - w[-2]).max() > 1e-6 * np.abs(w[-1]).max():
-            period = _period(engine, state)
+    period = 0 if recording.diverged else _period(engine, state)
     ended = np.nan if recording.diverged else float(excess[-1])
     return {
         "outcome": list(OUTCOMES).index(outcome),
@@ -422,7 +417,9 @@ def _column(value: Any) -> np.ndarray:
 def _describe(item: Any, names: tuple[str, ...]) -> Any:
     if isinstance(item, type) or is_dataclass(item):
         try:
-            fixed = {k: repr(v) for k, v in _defaults(item, names).items() if k not in names}
+            sets = {"ratio": "lambda2", "k": "lambda2", "alpha_e": "lr"}
+            swept = {*names, *(sets[name] for name in names if name in sets)}
+            fixed = {k: repr(v) for k, v in _defaults(item, names).items() if k not in swept}
         except InvalidArgument:
             fixed = {}
         return {"name": getattr(item, "name", type(item).__name__), **fixed}
