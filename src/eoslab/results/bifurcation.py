@@ -69,9 +69,9 @@ def lyapunov(
 ) -> xr.Dataset:
     """Largest Lyapunov exponent (per step, natural logarithm) over ``steps`` updates after ``skip``.
 
-    ``skip`` is half of the steps unless given. By the exact tangent map, so for rules whose update is linear in gradient and memory (gradient descent and
-    momentum). Positive: chaos; 0: a valley of minimisers or a drift; negative: an isolated attractor. NaN where
-    the run diverges.
+    ``skip`` is half of the steps unless given. By the exact tangent map, so for rules whose update is linear in
+    gradient and memory (gradient descent and momentum). Positive: chaos; 0: a valley of minimisers or a drift;
+    negative: an isolated attractor. NaN where the run diverges.
     """
     problem_steps = whole("steps", steps, 1)
     made = plan(model, rule, grid, steps=problem_steps, w0=w0)

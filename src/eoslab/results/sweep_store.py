@@ -26,7 +26,7 @@ from eoslab.core.errors import DamagedRun, StoreError
 from eoslab.results.cells import COLUMNS, Columns
 from eoslab.results.grid import Axis, Layout
 
-__all__ = ["SweepStore", "chunk_shape", "units_of"]
+__all__ = ["SweepStore", "chunk_shape", "save", "units_of"]
 
 #: Version of the layout on disk; a reader refuses what is newer.
 FORMAT = 1
@@ -146,6 +146,18 @@ class SweepStore:
             shutil.rmtree(_locks(self.path), ignore_errors=True)
         self._lock.close()
         self._lock = None
+
+
+def save(ds: Any, path: str | os.PathLike[str]) -> None:
+    """Write a finished data set as a new group, under a private name and then renamed."""
+    path = Path(path)
+    if path.exists():
+        raise StoreError(f"{path} exists already", "choose another name")
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    with _says_why(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in _create
+        ds.to_zarr(temporary, zarr_format=3, consolidated=False, mode="w")
+        os.replace(temporary, path)
 
 
 def _locks(path: Path) -> Path:
