@@ -16,7 +16,9 @@ import importlib.util
 import os
 import sys
 import tempfile
-from functools import cache
+import threading
+from collections.abc import Callable
+from functools import cache, wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,26 +55,46 @@ def cache_dir() -> Path:
     return Path(base) / "eoslab"
 
 
+_MAKING = threading.RLock()
+
+
+def _one_at_a_time(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Kernels are made under a lock: CPython's parser miscounts its depth when threads build syntax trees at once
+    ("AST constructor recursion depth mismatch")."""
+
+    @wraps(make)
+    def locked(*args: Any) -> Any:
+        with _MAKING:
+            return make(*args)
+
+    return locked
+
+
+@_one_at_a_time
 def kernel(model: Any, rule: Any) -> ModuleType:
     """The compiled kernels of a model and a rule (classes or instances)."""
     return _compile(f"{model.name}_{rule.name}", kernel_source(model, rule))
 
 
+@_one_at_a_time
 def kernel_source(model: Any, rule: Any) -> str:
     """The text that is compiled for a pair."""
     return _source(*_pair(model, rule))
 
 
+@_one_at_a_time
 def lanes_kernel(model: Any, rule: Any) -> ModuleType:
     """The compiled loops over many runs of a model and a rule, classified and not stored."""
     return _compile(f"{model.name}_{rule.name}_lanes", lanes_source(model, rule))
 
 
+@_one_at_a_time
 def lanes_source(model: Any, rule: Any) -> str:
     """The text that is compiled for the lanes of a pair."""
     return _source(*_pair(model, rule), _watch(model))
 
 
+@_one_at_a_time
 def orbits_kernel(model: Any, rule: Any) -> ModuleType:
     """The compiled loops for last iterates and Lyapunov exponents of a pair."""
     return _compile(f"{model.name}_{rule.name}_orbits", _source(*_pair(model, rule), _watch(model), True))
@@ -440,6 +462,7 @@ def _lane_block_text(n: int, hom: int, n_h: int, n_p: int, phases: bool, poles: 
     return "\n".join(lines) + "\n"
 
 
+@_one_at_a_time
 def diagonal_kernel(rule: Any) -> ModuleType:
     """The compiled kernels of the d-input model and a rule."""
     return _compile(f"diagonal_{rule.name}", _diagonal_source(rule.name, _home(rule), rule.adaptive, rule.linear))
@@ -457,6 +480,7 @@ def _diagonal_source(rule: str, home: str, adaptive: bool, linear: bool) -> str:
     return _text(f"d inputs × {rule}", functions)
 
 
+@_one_at_a_time
 def shared_kernel() -> ModuleType:
     """The compiled functions that depend on no model: the fold of the classifier over a stored trajectory."""
     return _compile("shared", _shared_source())

@@ -46,10 +46,8 @@ def shown_value(w, e):
 
 
 def smaller(a, ea, b, eb):
-    """Whether a·2^ea < b·2^eb for a, b ≥ 0."""
-    if ea == eb:
-        return a < b
-    if a == 0.0 or b == 0.0:
+    """Whether a·2^ea < b·2^eb for a, b in [0, ∞]."""
+    if ea == eb or a == 0.0 or b == 0.0 or a == np.inf or b == np.inf:
         return a < b
     fa, na = math.frexp(a)
     fb, nb = math.frexp(b)

@@ -81,14 +81,9 @@ class SweepStore:
         """
         path = Path(path)
         with _says_why(path):
-            _locks(path).mkdir(parents=True, exist_ok=True)
-            lock = (_locks(path) / "store").open("w")
-            alone = _flock(lock, exclusive=True, wait=False)
+            lock, alone = _enter(path)
             if alone:
                 _recover(path)
-            elif not path.exists():
-                _flock(lock, exclusive=True, wait=True)  # another process is just making it
-                alone = True
             if not path.exists():
                 _create(path, layout, identity)
             elif not resume:
@@ -162,6 +157,25 @@ def save(ds: Any, path: str | os.PathLike[str]) -> None:
 
 def _locks(path: Path) -> Path:
     return path.parent / f".{path.name}.locks"
+
+
+def _enter(path: Path) -> tuple[TextIO, bool]:
+    """The lock of a store, shared, or held alone if nobody else has it; alone in any case while there is none."""
+    while True:
+        _locks(path).mkdir(parents=True, exist_ok=True)
+        try:
+            lock = (_locks(path) / "store").open("w")
+        except FileNotFoundError:
+            continue  # the last user is just removing the locks
+        alone = _flock(lock, exclusive=True, wait=False)
+        if not alone:
+            # while there is no store, another process is just making it
+            _flock(lock, exclusive=False, wait=True)
+        with contextlib.suppress(FileNotFoundError):
+            current = (_locks(path) / "store").stat().st_ino == os.fstat(lock.fileno()).st_ino
+            if current and (alone or path.exists()):
+                return lock, alone
+        lock.close()
 
 
 def _flock(file: TextIO, exclusive: bool, wait: bool) -> bool:
@@ -257,9 +271,9 @@ def _check(path: Path, identity: dict[str, Any]) -> Layout:
             "update to continue it",
         )
     for key, what in (
-        ("parameters", "model, optimizer, start or number of steps"),
         ("axes", "swept parameters"),
         ("design", "design"),
+        ("parameters", "model, optimizer, start or number of steps"),
         ("digest", "code that computes a cell"),
     ):
         then, now = attributes.get(key), identity[key]
