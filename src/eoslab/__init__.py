@@ -9,13 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["dynamics", "models", "optimizers", "phases", "trajectory"]
+__all__ = ["dynamics", "models", "optimizers", "phases", "sweep", "trajectory"]
 
 if TYPE_CHECKING:
     from eoslab import models, optimizers
+    from eoslab.results.sweep import sweep
     from eoslab.results.trajectory import trajectory
 
-_HOME = {"trajectory": "eoslab.results.trajectory", "phases": "eoslab.results.phases"}
+_HOME = {
+    "trajectory": "eoslab.results.trajectory",
+    "phases": "eoslab.results.phases",
+    "sweep": "eoslab.results.sweep",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -62,6 +62,21 @@ def arrowhead3_below(q: float, c1: float, m1: float, c2: float, m2: float, tau: 
     return d1 > 0.0 and d2 > 0.0 and (tau - q) * d1 * d2 > c1 * c1 * d2 + c2 * c2 * d1
 
 
+def arrowhead3_at_pole(q: float, c1: float, m1: float, c2: float, m2: float) -> bool:
+    """Whether :func:`arrowhead3_top` returns m1 itself: c1 is too small to be seen in the sum m1 + x.
+
+    With gap = m1 − m2 > 0 and D = m1 − q − c2²/gap > 0 the root m1 + x has 0 ≤ x ≤ c1²/D. Required is
+    c1²/D ≤ 1e-18·m1, an eightieth of the spacing of floats there, and D > 1e-6·m1, so that the rounding of the
+    secular iteration (a few units of m1's rounding in D) cannot make its x twice as large. No division.
+
+    >>> arrowhead3_at_pole(0.5, 1e-12, 2.0, 0.1, 0.1), arrowhead3_top(0.5, 1e-12, 2.0, 0.1, 0.1)
+    (True, 2.0)
+    """
+    gap = m1 - m2
+    d = (m1 - q) * gap - c2 * c2
+    return gap > 0.0 and d > 1e-6 * m1 * gap and c1 * c1 * gap <= 1e-18 * m1 * d
+
+
 def arrowhead_top(q: float, c: Sequence[float], m: Sequence[float]) -> float:
     """Largest eigenvalue of the arrowhead with corner q, border c[0..d−1], diagonal m[0..d−1]."""
     lead, total = 0, 0.0

@@ -20,6 +20,7 @@ OUTCOMES: Final[dict[str, str]] = {
     "diverged": "diverged",
     "interrupted": "interrupted",
     "failed": "failed",
+    "no-such-start": "no such start",
 }
 
 #: Definition 3.1. The position is the integer code (int8 variable ``phase``).

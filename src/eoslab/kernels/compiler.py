@@ -16,12 +16,23 @@ import importlib.util
 import os
 import sys
 import tempfile
-from functools import cache
+import threading
+from collections.abc import Callable
+from functools import cache, wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["cache_dir", "diagonal_kernel", "kernel", "kernel_source", "shared_kernel"]
+__all__ = [
+    "cache_dir",
+    "diagonal_kernel",
+    "kernel",
+    "kernel_source",
+    "lanes_kernel",
+    "lanes_source",
+    "orbits_kernel",
+    "shared_kernel",
+]
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FLAGS = 'cache=True, nogil=True, error_model="numpy"'
@@ -44,18 +55,58 @@ def cache_dir() -> Path:
     return Path(base) / "eoslab"
 
 
+_MAKING = threading.RLock()
+
+
+def _one_at_a_time(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Kernels are made under a lock: CPython's parser miscounts its depth when threads build syntax trees at once
+    ("AST constructor recursion depth mismatch")."""
+
+    @wraps(make)
+    def locked(*args: Any) -> Any:
+        with _MAKING:
+            return make(*args)
+
+    return locked
+
+
+@_one_at_a_time
 def kernel(model: Any, rule: Any) -> ModuleType:
     """The compiled kernels of a model and a rule (classes or instances)."""
-    return _load(
-        model.name, _home(model), len(model.params), _hom(model, rule), rule.name, _home(rule), _shape(rule)
-    )
+    return _compile(f"{model.name}_{rule.name}", kernel_source(model, rule))
 
 
+@_one_at_a_time
 def kernel_source(model: Any, rule: Any) -> str:
     """The text that is compiled for a pair."""
-    return _source(
-        model.name, _home(model), len(model.params), _hom(model, rule), rule.name, _home(rule), _shape(rule)
-    )
+    return _source(*_pair(model, rule))
+
+
+@_one_at_a_time
+def lanes_kernel(model: Any, rule: Any) -> ModuleType:
+    """The compiled loops over many runs of a model and a rule, classified and not stored."""
+    return _compile(f"{model.name}_{rule.name}_lanes", lanes_source(model, rule))
+
+
+@_one_at_a_time
+def lanes_source(model: Any, rule: Any) -> str:
+    """The text that is compiled for the lanes of a pair."""
+    return _source(*_pair(model, rule), _watch(model))
+
+
+@_one_at_a_time
+def orbits_kernel(model: Any, rule: Any) -> ModuleType:
+    """The compiled loops for last iterates and Lyapunov exponents of a pair."""
+    return _compile(f"{model.name}_{rule.name}_orbits", _source(*_pair(model, rule), _watch(model), True))
+
+
+def _watch(model: Any) -> int:
+    """The component whose least size the lanes keep, −1 for none."""
+    return int((*getattr(model, "homogeneous", ()), -1)[0])
+
+
+def _pair(model: Any, rule: Any) -> tuple[Any, ...]:
+    return model.name, _home(model), len(model.params), _hom(model, rule), rule.name, _home(rule), _shape(rule)
 
 
 def _home(item: Any) -> str:
@@ -230,6 +281,188 @@ def _block_text(n: int, hom: int, n_h: int, n_p: int) -> list[str]:
     ]
 
 
+def lane_slots_for(n: int, watch: int, phases: bool) -> str:
+    """The operations of the classified lanes that depend on the number of parameters."""
+    every = range(n)
+    lines = [f"WATCH = {watch}", f"PHASES = {phases}"]
+
+    def define(head: str, *body: str) -> None:
+        lines.append(f"def {head}:")
+        lines.extend("    " + line for line in body)
+
+    define("watched(w)", f"return abs(w[{max(watch, 0)}])")
+    define("largest(w)", *_maximum([f"abs(w[{i}])" for i in every]))
+    define("largest_gap(a, b)", *_maximum([f"abs(a[{i}] - b[{i}])" for i in every]))
+    if phases:
+        define("phase_at(w, lr, p, t, t1, t2)", "return phase_step(w, lr, p, t, t1, t2)")
+        define("settles(w, lr, p, t2)", "return t2 >= 0 and absorbing(w, lr, p)")
+    else:
+        define("phase_at(w, lr, p, t, t1, t2)", "return 0, t1, t2")
+        define("settles(w, lr, p, t2)", "return False")
+    return "\n".join(lines) + "\n"
+
+
+def _tangent_text(n: int) -> str:
+    """The linearised update of a rule that is linear in gradient and memory."""
+    every = range(n)
+
+    def tup(template: str) -> str:
+        return "(" + ", ".join(template.format(i=i) for i in every) + ",)"
+
+    product = "(" + ", ".join(" + ".join(f"rows[{i}][{k}] * u[{k}]" for k in every) for i in every) + ",)"
+    lines = ["def tangent_step(w, u, m, t, h, p):", "    rows = hessian(w, p)", f"    g = {product}"]
+    lines += [f"    d{i}, m{i}, _ = update(g[{i}], m[{i}], 0.0, t, h)" for i in every]
+    lines += [f"    return {tup('u[{i}] + d{i}')}, {tup('m{i}')}"]
+    # a direction that no symmetry of a model singles out
+    lines += [
+        "def tangent_start():",
+        "    return (" + ", ".join(f"{1.0 / (1.0 + 0.61803 * i):.5f}" for i in every) + ",)",
+    ]
+    lines += ["def squares(u):", "    return " + " + ".join(f"u[{i}] * u[{i}]" for i in every)]
+    lines += ["def times(u, x):", f"    return {tup('u[{i}] * x')}"]
+    return "\n".join(lines) + "\n"
+
+
+def _maximum(terms: list[str]) -> list[str]:
+    return [f"x = {terms[0]}", *[f"x = max(x, {term})" for term in terms[1:]], "return x"]
+
+
+#: Lanes in a classified block: two arrays of state, bits and path stay in the first-level cache.
+LANES = 128
+
+
+def _lane_block_text(n: int, hom: int, n_h: int, n_p: int, phases: bool, poles: bool) -> str:
+    """Blocks of classified lanes. All rows of a block lie in one array at constant distances, addressed by
+    unsigned indices: so the compiler knows that they do not overlap, needs no check, and takes the loop over
+    lanes into vector registers."""
+    every, others = range(n), [i for i in range(n) if i != hom]
+    names = [f"w{i}" for i in every] + [f"h{i}" for i in range(n_h)] + [f"p{i}" for i in range(n_p)]
+    row = {name: k for k, name in enumerate(names)}
+    kept = "ALIVE LEAST LEAST_NOW TAU TOP TOP_TAU EXPECTED EDGE_WANTED BEYOND_WANTED DUE LOOK"
+    for name in (*kept.split(), "ABOVE", "RECORDS", "EDGE_BITS", "BEYOND_BITS"):
+        row[name] = len(row)
+    lines = [f"LANES = {LANES}", f"BLOCK_ROWS = {len(row)}", f"PATH_ROWS = {n}", f"MANY = np.uint64({LANES})"]
+    for name, k in row.items():
+        lines.append(f"AT_{name.upper()} = np.uint64({k * LANES})")
+        if name.isupper():
+            lines.append(f"{name} = {k * LANES}")
+    lines += [f"ON_W{i} = np.uint64({i * LANES})" for i in every]
+
+    def define(head: str, *body: str) -> None:
+        lines.append(f"def {head}:")
+        lines.extend("    " + line for line in body)
+
+    def tup(parts: list[str]) -> str:
+        return "(" + "".join(f"{part}, " for part in parts) + ")"
+
+    state = tup([f"w{i}" for i in every])
+    h, p = tup([f"a[j + AT_H{i}]" for i in range(n_h)]), tup([f"a[j + AT_P{i}]" for i in range(n_p)])
+    body = [
+        "o = np.uint64(offset)",
+        "for j in range(MANY):",
+        f"    h, p = {h}, {p}",
+        *[f"    w{i} = a[j + AT_W{i}]" for i in every],
+        *[f"    path[o + j + ON_W{i}] = w{i}" for i in every],
+    ]
+    if hom >= 0:
+        body += [
+            "    alive = a[j + AT_ALIVE]",
+            f"    size = abs(w{hom})",
+            "    least = a[j + AT_LEAST_NOW]",
+            "    a[j + AT_LEAST_NOW] = size if size < least else least",
+            f"    shown = {tup([f'w{i} * alive' if i == hom else f'w{i}' for i in every])}",
+        ]
+    else:
+        body += [f"    shown = {state}"]
+    body += [
+        "    a[j + AT_ABOVE] += 0.0 if below(shown, ones(), a[j + AT_TAU], p) else bit",
+        "    top_tau, top = a[j + AT_TOP_TAU], a[j + AT_TOP]",
+        "    record = 0.0 if below(shown, ones(), top_tau, p) else bit",
+        "    plain, s = sharpness_at_pole(shown, p)",
+        "    s = s if plain and s < BIG else 0.0",
+        "    a[j + AT_RECORDS] += 0.0 if s > 0.0 else record",
+        "    eta, s = h[0] * s, s * (1.0 - RECORD_MARGIN)",
+        "    a[j + AT_TOP] = eta if eta > top and s > 0.0 else top",
+        "    a[j + AT_TOP_TAU] = s if s > top_tau and s > 0.0 else top_tau",
+    ]
+    if phases:
+        body += [
+            "    applies, edge, beyond = marks(shown, h[0], p)",
+            "    a[j + AT_EDGE_BITS] += bit if applies and edge else 0.0",
+            "    a[j + AT_BEYOND_BITS] += bit if applies and beyond else 0.0",
+        ]
+    body += [f"    {tup([f'n{i}' for i in every])} = gd_step(shown, h[0], p)"]
+    if hom >= 0:
+        body += [f"    {tup([f'n{i}' if i == hom else '_' for i in every])} = gd_step({state}, h[0], p)"]
+    body += [f"    a[j + AT_W{i}] = n{i}" for i in every]
+    define("visit_step(a, path, offset, bit)", *body)
+    bits = ["ABOVE", "RECORDS", "EDGE_BITS", "BEYOND_BITS"]
+    define(
+        "clear_bits(a)",
+        "for j in range(MANY):",
+        *[f"    a[j + AT_{name}] = 0.0" for name in bits],
+        "    a[j + AT_LEAST_NOW] = np.inf",
+    )
+    size = " + ".join(f"abs(a[j + AT_W{i}])" for i in every)
+    looks = [
+        "for j in range(MANY):",
+        f"    safe = {size} < BIG",
+        "    due = visit >= a[j + AT_DUE]",
+    ]
+    if hom >= 0:
+        looks += [
+            f"    b, hidden = abs(a[j + AT_W{hom}]), a[j + AT_ALIVE] == 0.0",
+            "    safe = safe and not (hidden and b > MISSED)",
+            "    now, least = a[j + AT_LEAST_NOW], a[j + AT_LEAST]",
+            "    a[j + AT_LEAST] = now if safe and now < least else least",
+            "    due = due or (b < LOW and b > 0.0) or (hidden and b > HIGH)",
+        ]
+    looks += [
+        "    news = a[j + AT_ABOVE] != a[j + AT_EXPECTED] or a[j + AT_RECORDS] != 0.0",
+        "    edge = a[j + AT_EDGE_BITS] * a[j + AT_EDGE_WANTED]",
+        "    beyond = a[j + AT_BEYOND_BITS] * a[j + AT_BEYOND_WANTED]",
+        "    a[j + AT_LOOK] = 2.0 if not safe else (1.0 if due or news or edge + beyond > 0.0 else 0.0)",
+    ]
+    define("mark_looks(a, visit)", *looks)
+    define(
+        "load_lane(a, j, w0, h, p, threshold, i)",
+        *[f"a[{row[f'w{k}'] * LANES} + j] = w0[i, {k}]" for k in every],
+        *[f"a[{row[f'h{k}'] * LANES} + j] = h[i, {k}]" for k in range(n_h)],
+        *[f"a[{row[f'p{k}'] * LANES} + j] = p[i, {k}]" for k in range(n_p)],
+        "a[ALIVE + j] = 1.0",
+        "a[TAU + j] = threshold[i] / h[i, 0]",
+        "a[TOP + j] = a[TOP_TAU + j] = -np.inf",
+        "a[LEAST + j] = np.inf",
+        "a[EXPECTED + j] = -1.0",
+        "a[EDGE_WANTED + j] = a[BEYOND_WANTED + j] = 1.0",
+    )
+    define("idle_lane(a, j)", *[f"a[{k * LANES} + j] = 0.0" for k in range(len(row))])
+    define("lane_state(a, j)", "return " + tup([f"a[{row[f'w{i}'] * LANES} + j]" for i in every]))
+    define("lane_magnitude(a, j)", "return " + " + ".join(f"abs(a[{row[f'w{i}'] * LANES} + j])" for i in every))
+    at = row[f"w{max(hom, 0)}"] * LANES
+    define("hom_size(a, j)", f"return abs(a[{at} + j])")
+    define("scale_lane(a, j, x)", f"a[{at} + j] *= x")
+    define(
+        "path_state(path, s, j)",
+        "return " + tup([f"path[(s * PATH_ROWS + {i}) * LANES + j]" for i in every]),
+    )
+    if not poles:
+        define("sharpness_at_pole(w, p)", "return False, 0.0")
+    if hom >= 0:
+        rest = ["x = 0.0", *[f"x = max(x, abs(w[{i}]))" for i in others]]
+        define("unseen(w, e)", *rest, f"return e != 0 or abs(w[{hom}]) <= UNSEEN * x")
+    else:
+        define("unseen(w, e)", "return True")
+    same = " and ".join(f"w[{i}] == best[j, k + {i}]" for i in others)
+    define("measured_before(w, best, j, k)", f"return {same}")
+    define(
+        "remember(w, best, j, k, plain)",
+        *[f"best[j, k + {i}] = w[{i}] if plain else np.nan" for i in others],
+    )
+    return "\n".join(lines) + "\n"
+
+
+@_one_at_a_time
 def diagonal_kernel(rule: Any) -> ModuleType:
     """The compiled kernels of the d-input model and a rule."""
     return _compile(f"diagonal_{rule.name}", _diagonal_source(rule.name, _home(rule), rule.adaptive, rule.linear))
@@ -247,6 +480,7 @@ def _diagonal_source(rule: str, home: str, adaptive: bool, linear: bool) -> str:
     return _text(f"d inputs × {rule}", functions)
 
 
+@_one_at_a_time
 def shared_kernel() -> ModuleType:
     """The compiled functions that depend on no model: the fold of the classifier over a stored trajectory."""
     return _compile("shared", _shared_source())
@@ -265,8 +499,17 @@ def _shared_source() -> str:
 
 @cache
 def _source(
-    model: str, model_home: str, n: int, hom: int, rule: str, rule_home: str, shape: tuple[bool, bool, int]
+    model: str,
+    model_home: str,
+    n: int,
+    hom: int,
+    rule: str,
+    rule_home: str,
+    shape: tuple[bool, bool, int],
+    watch: int | None = None,
+    orbits: bool = False,
 ) -> str:
+    """The text of a pair; with ``watch`` that of its lanes, which keep the least size of that component."""
     adaptive, projection, n_h = shape
     functions: dict[str, ast.stmt] = {}
     visited: set[str] = set()
@@ -280,7 +523,15 @@ def _source(
     if rule == "gd" or projection:
         formulas.add("rule_is_gd")
     blocks = "gd_step" in formulas and rule == "gd"
-    slots = ast.parse(slots_for(n, hom, adaptive, projection, n_h, n_p, formulas))
+    phases = model == "minimalist" and (rule == "gd" or projection)
+    text = slots_for(n, hom, adaptive, projection, n_h, n_p, formulas)
+    if watch is not None:
+        text += lane_slots_for(n, watch, phases)
+        if blocks:
+            text += _lane_block_text(n, hom, n_h, n_p, phases, "sharpness_at_pole" in formulas)
+    if orbits:
+        text += _tangent_text(n)
+    slots = ast.parse(text)
     for node in slots.body:
         functions[node.name if isinstance(node, ast.FunctionDef) else ast.unparse(node.targets[0])] = node  # type: ignore[attr-defined]
     loops: dict[str, ast.stmt] = {}
@@ -288,8 +539,15 @@ def _source(
     if not blocks:
         for name in ("lanes_gd", "look_at_exponents"):
             loops.pop(name)
-    if model != "minimalist" or not (rule == "gd" or projection):
+    if not phases:
         loops.pop("phases_of")
+    if watch is not None:
+        _functions("eoslab.kernels.loops_lanes", loops, set())
+        if not blocks:
+            for name in ("classify_lanes", "begin_lane", "take_least", "take_visit", "take_records"):
+                loops.pop(name)
+    if orbits:
+        _functions("eoslab.kernels.loops_orbits", loops, set())
     functions.update(loops)
     return _text(f"{model} × {rule}", functions)
 
@@ -314,10 +572,6 @@ def _parameter_count(tree: ast.Module) -> int:
                 for item in node.body
             )
     return count
-
-
-def _load(*pair: Any) -> ModuleType:
-    return _compile(f"{pair[0]}_{pair[4]}", _source(*pair))
 
 
 @cache

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from eoslab.core.arrowhead import arrowhead3_below, arrowhead3_top
+from eoslab.core.arrowhead import arrowhead3_at_pole, arrowhead3_below, arrowhead3_top
 from eoslab.core.errors import nonzero, positive
 from eoslab.core.numbers import Num, Vec, maximum, sqrt, where
 from eoslab.models.face import FormulaModel, split
@@ -102,12 +102,24 @@ def below(w: Vec, d: Vec, tau: Num, p: Vec) -> bool:
     return arrowhead3_below(q * d0 * d0, c1 * d0 * d1, m1 * d1 * d1, c2 * d0 * d2, m2 * d2 * d2, tau)
 
 
+def sharpness_at_pole(w: Vec, p: Vec) -> tuple[bool, Num]:
+    """λ1α², and whether ``sharpness`` with d = (1, 1, 1) returns just that: β1 is too small to be seen."""
+    (q, c1, c2), (_, m1, _), (_, _, m2) = hessian(w, p)
+    return arrowhead3_at_pole(q, c1, m1, c2, m2), m1
+
+
 def sharpness_bound(w: Vec, p: Vec) -> Num:
     """Upper bound of the sharpness that needs no square root: λ1(α²+4β1²) + λ2(max(α²,β2²) + |1+2r|)."""
     alpha, beta1, beta2 = w
     lambda1, lambda2, b = p
     a2 = alpha**2
     return lambda1 * (a2 + 4 * beta1**2) + lambda2 * (maximum(a2, beta2**2) + abs(2 * alpha * beta2 - b))
+
+
+def loss_scale(p: Vec) -> Num:
+    """The loss of predicting nothing, L(0) = ½λ2b²: the unit in which 'converged' is judged."""
+    _, lambda2, b = p
+    return lambda2 * b**2 / 2
 
 
 def conserved(w: Vec, p: Vec) -> Num:
@@ -184,7 +196,7 @@ class Minimalist(FormulaModel):
     @property
     def loss_scale(self) -> float:
         """The loss of predicting nothing, L(0) = ½λ2b²: the unit in which 'converged' is judged."""
-        return self.lambda2 * self.b**2 / 2
+        return float(loss_scale(self.p))
 
     def loss_osc(self, w: ArrayLike, lr: float = 0.0) -> Any:
         """L1 = ½ λ1 α²β1², shape (...)."""

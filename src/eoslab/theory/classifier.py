@@ -40,17 +40,22 @@ RAPID = 4
 # -- Definition 3.1 --------------------------------------------------------------------------------------
 
 
-def phase_step(w: Vec, lr: Num, p: Vec, t: int, t1: int, t2: int) -> tuple[int, int, int]:
-    """Phase of step t and the times T1 (first s ≥ 2) and T2 (first β2 ≥ 1/α_e), −1 while absent."""
+def marks(w: Vec, lr: Num, p: Vec) -> tuple[bool, bool, bool]:
+    """Whether Definition 3.1 applies (r ∈ (−1, 0]), α is at or above α_e, and β2 is at or above 1/α_e."""
     alpha, _, beta2 = w
     lambda1, _, b = p
     r = alpha * beta2 / b - 1
-    if not (-1 < r and r <= R_ROUNDING):
+    applies = -1 < r and r <= R_ROUNDING
+    return applies, lr * lambda1 * alpha**2 >= AT_EDGE, 2 * beta2**2 >= lr * lambda1 * b**2
+
+
+def phase_step(w: Vec, lr: Num, p: Vec, t: int, t1: int, t2: int) -> tuple[int, int, int]:
+    """Phase of step t and the times T1 (first s ≥ 2) and T2 (first β2 ≥ 1/α_e), −1 while absent."""
+    applies, at_edge, beyond = marks(w, lr, p)
+    if not applies:
         return TRANSIENT, t1, t2
-    at_edge = lr * lambda1 * alpha**2 >= AT_EDGE
     if t1 < 0 and at_edge:
         t1 = t
-    beyond = 2 * beta2**2 >= lr * lambda1 * b**2
     if t2 < 0 and beyond:
         t2 = t
     if beyond:

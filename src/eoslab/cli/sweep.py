@@ -1,0 +1,246 @@
+"""``eoslab sweep``: a map over ranges and lists, stored and resumable, on threads or a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import json as js
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eoslab.core.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["grid_of", "sweep"]
+
+#: Without a terminal, one line of progress per so many seconds.
+INTERVAL = 10.0
+LINES = {"cells": "{:,}", "steps_total": "{:,}", "seconds": "{:.3g} s"}
+
+
+def sweep(
+    lr: Annotated[str | None, typer.Option(help="Learning rates: lo:hi:n, lo:hi:n:log or a|b|c.")] = None,
+    ratio: Annotated[str | None, typer.Option(help="λ2/λ1, a range or a list.")] = None,
+    init: Annotated[str | None, typer.Option(help="Starts, e.g. 0.3,1e-3,0.1|0.5,1e-3,0.1.")] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=RANGE: alpha_e, k, lambda1, lambda2, b, alpha_0, a setting of the optimizer, …"),
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="c0=…,s0=…,w0=…: the start by c0, ηλ1α0², ηλ1β1² (positive roots).")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A minimalist model.")] = "minimalist",
+    optimizer: Annotated[str, typer.Option(help="An update rule.")] = "gd",
+    steps: Annotated[int, typer.Option(help="Updates of every cell.")] = 2000,
+    design: Annotated[str, typer.Option(help="grid, list, random or sobol.")] = "grid",
+    samples: Annotated[int | None, typer.Option(help="Cells of a random or Sobol design.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of a random or Sobol design.")] = 0,
+    refine: Annotated[int, typer.Option(help="Halve ranges K times where neighbouring regimes differ.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of a local Dask cluster (default: threads).")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="The Zarr store of the map.")] = None,
+    resume: Annotated[bool, typer.Option(help="Continue or extend a store that is there.")] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what it would cost.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Run every cell of a grid and write the map: regime, outcome, T1, T2, excursions, sharpness, losses."""
+    from eoslab.core import catalog
+    from eoslab.results import sweep as library
+    from eoslab.results.sweep_store import save
+
+    grid = grid_of({"lr": lr, "ratio": ratio, "init": init}, axis or [], state or [])
+    kind = catalog.find("eoslab.models", model, "model")
+    rule = catalog.find("eoslab.optimizers", optimizer, "optimizer")
+    options: dict[str, Any] = {"steps": steps, "design": design, "samples": samples, "seed": seed}
+    made = library.plan(kind, rule, grid, **options)
+    if dry_run:
+        _say(_cost(made, library, workers), json)
+        return
+    before = _there(output, library)
+    with _stopping() as stop, _client(workers, scheduler) as client:
+        began = time.perf_counter()
+        ds = library.sweep(
+            kind, rule, grid, **options, refine=refine, client=client, stop=stop, resume=resume,
+            store=output if not refine else None, progress=None if quiet else _progress(),
+        )  # fmt: skip
+        seconds = time.perf_counter() - began
+    if refine and output is not None:
+        save(ds, output)
+    report = summary(ds, seconds, before, library)
+    _say(report, json)
+    if report["outcome"] == "interrupted":
+        what = "run the same command to continue" if output else "with -o FILE the same command would continue"
+        print(f"interrupted: {what}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(130)
+    if output and not json and not quiet:
+        print(f"{output}      next: eoslab figure phase-map {output}", file=sys.stderr)  # noqa: T201
+
+
+def grid_of(named: dict[str, str | None], axes: list[str], states: list[str]) -> dict[str, str]:
+    """The axes that the options describe, by name.
+
+    >>> grid_of({"lr": "1:4:3", "init": None}, ["k=10:100:2:log"], ["c0=0,s0=0.5,w0=1e-4"])
+    {'lr': '1:4:3', 'k': '10:100:2:log', 'c0': '0', 's0': '0.5', 'w0': '1e-4'}
+    """
+    grid = {name: spec for name, spec in named.items() if spec is not None}
+    # a comma separates assignments only where another name follows
+    parts = [*axes, *(part for state in states for part in re.split(r",(?=\s*[a-z]\w*=)", state))]
+    for part in parts:
+        name, equals, spec = part.partition("=")
+        name = name.strip()
+        if not equals or not name or not spec:
+            raise InvalidArgument("axis", repr(part), "NAME=RANGE", "e.g. --axis k=10:1e4:400:log")
+        if name in grid:
+            raise InvalidArgument("axis", name, "each axis once")
+        grid[name] = spec
+    if not grid:
+        raise InvalidArgument("sweep", "no axis", "at least one", "e.g. --lr 1:4:200 --ratio 1e-4:0.5:200:log")
+    return grid
+
+
+def summary(ds: xr.Dataset, seconds: float, before: tuple[int, int], library: Any) -> dict[str, Any]:
+    """Counts per regime and outcome, and what was done how fast (cells that were there already do not count)."""
+    found = library.counts(ds)
+    measured = ds["measured"].values
+    total = int(ds["steps"].values[measured].sum(dtype="int64"))
+    new = max(total - before[1], 0)
+    return {
+        "regimes": found["regime"],
+        "outcomes": found["outcome"],
+        "cells": int(measured.size),
+        "cells_computed": max(int(measured.sum()) - before[0], 0),
+        "steps_total": total,
+        "seconds": seconds,
+        "steps_per_second": new / seconds,
+        "outcome": "interrupted" if "interrupted" in found["outcome"] else "complete",
+    }
+
+
+def _there(output: str | None, library: Any) -> tuple[int, int]:
+    """Cells and steps that a store holds already."""
+    from pathlib import Path
+
+    if output is None or not Path(output).exists():
+        return 0, 0
+    from eoslab.core.errors import EoslabError
+
+    try:
+        ds = library.open_sweep(output)
+    except EoslabError:
+        return 0, 0  # the store's own check says what is wrong with it
+    measured = ds["measured"].values
+    return int(measured.sum()), int(ds["steps"].values[measured].sum(dtype="int64"))
+
+
+def _cost(made: Any, library: Any, workers: int | None) -> dict[str, Any]:
+    width = workers or library.cores()
+    return {
+        "cells": made.layout.cells,
+        "steps_total": made.steps_total,
+        "seconds": made.seconds(width),
+        "workers": width,
+        "memory_bytes": made.layout.cells * made.row_bytes,
+        "disk_bytes": made.layout.cells * made.row_bytes,
+        "dims": dict(zip(made.layout.dims, made.layout.shape, strict=True)),
+        "compiled": made.problem.lanes,
+    }
+
+
+def _say(report: dict[str, Any], json: bool) -> None:
+    if json:
+        print(js.dumps(report))  # noqa: T201
+        return
+    for name, value in report.items():
+        if name in ("regimes", "outcomes"):
+            print("  ".join(f"{word} {n:,}" for word, n in value.items()))  # noqa: T201
+        elif name in LINES:
+            print(f"{name.replace('_', ' ')}: {LINES[name].format(value)}")  # noqa: T201
+        elif name.endswith("bytes"):
+            print(f"{name.removesuffix('_bytes')}: at most {value / 1e6:.3g} MB")  # noqa: T201
+
+
+def _progress() -> Callable[[int, int], None]:
+    """A line on stderr: overwritten on a terminal, one per ten seconds elsewhere."""
+    began = said = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        terminal = sys.stderr.isatty()
+        if now - said < (0.2 if terminal else INTERVAL) and not (terminal and done == total and now - began > 1.0):
+            return
+        said = now
+        left = (now - began) * (total - done) / max(done, 1)
+        text = f"{done:,} of {total:,} cells, {100 * done // max(total, 1)} %, {left:.0f} s left"
+        print(f"\r{text} " if terminal else text, end="" if terminal else "\n", file=sys.stderr, flush=True)  # noqa: T201
+
+    return show
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C as a question that the sweep asks between units; a second one ends the process as usual."""
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, handle)
+    except ValueError:  # not in the main thread: whoever started the thread handles Ctrl-C
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextlib.contextmanager
+def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    """A client of the named scheduler, or of a cluster of local processes; None for threads of this process."""
+    if scheduler is None and workers is None:
+        yield None
+        return
+    if scheduler is not None and workers is not None:
+        raise InvalidArgument(
+            "workers", workers, "nothing beside --scheduler", "the cluster brings its own workers"
+        )
+    if workers is not None and workers < 1:
+        raise InvalidArgument("workers", workers, "a whole number ≥ 1")
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise InvalidArgument(
+            "workers" if workers else "scheduler", workers or scheduler, "Dask to be installed",
+            "pip install 'eoslab[dask]', or leave the option out: threads use all cores",
+        ) from None  # fmt: skip
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout="10s")
+        except (OSError, ValueError) as e:
+            raise InvalidArgument("scheduler", scheduler, "the address of a running scheduler", str(e)) from None
+        with client:
+            yield client
+        return
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

@@ -1,0 +1,105 @@
+"""Adaptive refinement: cells are spent where neighbouring classes differ.
+
+A grid is halved K times between its points. A box whose known points all have one class is taken to have it
+everywhere; every other box is computed at its midpoints, down to the finest grid. So a boundary is drawn at
+2^K times the resolution for about the price of the boundary. What was inferred is marked ``measured = False``;
+a feature smaller than a coarse box that touches none of its corners is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+
+import numpy as np
+
+from eoslab.core.errors import InvalidArgument
+from eoslab.results.cells import COLUMNS, Columns
+from eoslab.results.grid import Layout
+
+__all__ = ["refine"]
+
+#: No class known.
+UNKNOWN = -128
+
+
+def refine(
+    layout: Layout, levels: int, compute: Callable[[Layout, np.ndarray], Columns]
+) -> tuple[Layout, Columns]:
+    """The layout with every range halved ``levels`` times, and columns over it with ``measured``.
+
+    ``compute(layout, flat)`` gives the columns of cells. Only ranges are halved; lists stay as they are.
+    """
+    if not layout.product:
+        raise InvalidArgument("refine", levels, "0 for this design", "only a grid has neighbours")
+    fine = Layout(tuple(axis.refined(levels) for axis in layout.axes))
+    halved = [len(a.values) != len(b.values) for a, b in zip(fine.axes, layout.axes, strict=True)]
+    if not any(halved):
+        raise InvalidArgument("refine", levels, "a grid with a range", "write an axis as lo:hi:n or lo:hi:n:log")
+    out = {name: np.full(fine.cells, fill, dtype=kind) for name, (kind, fill, _) in COLUMNS.items()}
+    out["measured"] = np.zeros(fine.cells, bool)
+    kind = np.full(fine.shape, UNKNOWN, dtype=np.int16)
+    numbers = np.arange(fine.cells).reshape(fine.shape)
+
+    def measure(flat: np.ndarray) -> None:
+        flat = np.unique(flat)
+        flat = flat[~out["measured"][flat]]
+        if len(flat) == 0:
+            return
+        for name, values in compute(fine, flat).items():
+            out[name][flat] = values
+        out["measured"][flat] = True
+        # cells without a run are a class of their own
+        kind.reshape(-1)[flat] = out["regime"][flat]
+
+    def every(stride: int) -> tuple[slice, ...]:
+        return tuple(slice(None, None, stride if cut else 1) for cut in halved)
+
+    measure(numbers[every(2**levels)].ravel())
+    for level in range(levels):
+        stride = 2 ** (levels - level - 1)
+        kinds, cells = kind[every(stride)], numbers[every(stride)]
+        while True:
+            low, high = _extremes(kinds, halved, 2)
+            mixed = low != high
+            wanted = [cells[at][mixed] for at in _corners(kinds.shape, halved, 2)]
+            before = int(out["measured"].sum())
+            measure(np.concatenate(wanted))
+            if int(out["measured"].sum()) == before:
+                break
+        for at in _corners(kinds.shape, halved, 2):
+            part = kinds[at]
+            part[part == UNKNOWN] = low[part == UNKNOWN]
+    while True:
+        # the finest boxes: their corners may have been inferred before a neighbour turned out different
+        low, high = _extremes(kind, halved, 1)
+        before = int(out["measured"].sum())
+        measure(np.concatenate([numbers[at][low != high] for at in _corners(kind.shape, halved, 1)]))
+        if int(out["measured"].sum()) == before:
+            break
+    inferred = ~out["measured"]
+    out["regime"][inferred] = kind.reshape(-1)[inferred]
+    return fine, out
+
+
+def _corners(shape: tuple[int, ...], halved: list[bool], size: int) -> Iterator[tuple[slice, ...]]:
+    """For each of the points 0 … size of a box (in halved dimensions), slices that give an array over boxes."""
+    for offsets in product(*[range(size + 1) if cut else (0,) for cut in halved]):
+        yield tuple(
+            slice(o, n - size + o, size) if cut else slice(None)
+            for o, n, cut in zip(offsets, shape, halved, strict=True)
+        )
+
+
+def _extremes(kinds: np.ndarray, halved: list[bool], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest known class of every box."""
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    for at in _corners(kinds.shape, halved, size):
+        part = kinds[at]
+        known = np.where(part == UNKNOWN, 127, part)
+        low = known if low is None else np.minimum(low, known)
+        high = part if high is None else np.maximum(high, part)
+    assert low is not None
+    assert high is not None
+    return low, high
