@@ -7,7 +7,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from eoslab.cli import names, output, parse, settings
 from eoslab.cli.plan import DEFAULTS, Plan, fits, make
 from eoslab.cli.problem import Finish
 from eoslab.cli.progress import Progress, Stop
+from eoslab.cli.startup import UNNEEDED, without
 from eoslab.core.errors import InvalidArgument, StoreError
 
 __all__ = ["data_text", "execute", "labelled", "oscillating", "oscillation_text", "register", "report_text"]
@@ -136,7 +137,7 @@ def _optimizers(incomplete: str) -> list[str]:
 
 def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
     plan = make(options, sources)
-    at = _at(options["at"], plan.steps, plan.record_every)
+    at = _at(options["at"], plan.steps, 1)
     if options["dry_run"]:
         _print_plan(plan.describe(), options["as_json"])
         return
@@ -148,7 +149,7 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
     with Stop() as stop:
         if options["verbose"]:
             output.note(f"running {plan.command.removeprefix('eoslab run ')}   (Ctrl-C stops and saves)")
-        ds, took = execute(plan, stop, quiet=options["quiet"])
+        ds, took = execute(plan, stop, quiet=options["quiet"], keep=at)
         stop.saving = True
         ds = labelled(ds, plan)
         with _refuge(ds, plan.command):
@@ -242,17 +243,20 @@ def _with_steps(command: str, total: int) -> str:
     return shlex.join(words)
 
 
-def execute(plan: Plan, stop: Stop, *, quiet: bool = False, text: str = "running") -> tuple[Any, float]:
+def execute(
+    plan: Plan, stop: Stop, *, quiet: bool = False, text: str = "running", keep: Sequence[int] = ()
+) -> tuple[Any, float]:
     """The trajectory of a plan, with progress and Ctrl-C, and the seconds that it took."""
     import eoslab
 
     with Progress(text, quiet) as progress:
         with progress.waiting("preparing the kernel (compiled once for each model and optimizer)"):
             # one step loads or compiles what the run needs, so that the seconds are those of the run
-            eoslab.trajectory(plan.model, plan.rule, plan.w0, steps=1)
+            with without(*UNNEEDED):
+                eoslab.trajectory(plan.model, plan.rule, plan.w0, steps=1)
         began = time.perf_counter()
         ds = eoslab.trajectory(
-            plan.model, plan.rule, plan.w0, steps=plan.steps, record_every=plan.record_every,
+            plan.model, plan.rule, plan.w0, steps=plan.steps, record_every=plan.record_every, keep=keep,
             stop=stop, progress=progress,
         )  # fmt: skip
         return ds, time.perf_counter() - began

@@ -6,7 +6,7 @@ decimation only chooses which of its rows are kept. So peaks and events do not d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ def trajectory(
     *,
     steps: int,
     record_every: int = 1,
+    keep: Sequence[int] = (),
     state: State | None = None,
     stop: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -56,6 +57,7 @@ def trajectory(
 
     ``record_every`` = k keeps every k-th step, the first, the last, and within every k the steps of the
     largest and smallest η·S_eff and of the largest loss; events are those of all steps in any case.
+    The steps in ``keep`` are kept as well.
     ``stop`` is asked between chunks; when it says True the run ends as ``interrupted``, resumable.
     ``state`` continues a run from the state that :class:`Recording` left.
 
@@ -73,6 +75,7 @@ def trajectory(
     rule = rule.for_steps(steps) if hasattr(rule, "for_steps") else rule
     engine = engine_for(objective, rule)
     recording = Recording(engine, whole("record_every", record_every, 1))
+    recording.keep = np.array(sorted(whole("keep", step) for step in keep), dtype=np.int64)
     begin = state or State.start(_start_point(objective, w0))
     recording.run(begin, whole("steps", steps), stop, progress)
     return dataset(recording)
@@ -122,6 +125,7 @@ class Recording:
     carried: bool = False
     first_step: int = 0
     asked: int = 0
+    keep: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     events: list[tuple[int, int, float]] = field(default_factory=list)
     crossings: classifier.Crossings = classifier.NO_CROSSINGS
     extreme: float = 0.0
@@ -226,7 +230,7 @@ class Recording:
         """Positions of the first step, of multiples of k, and in each bin of the largest and smallest η·S_eff
         and of the largest loss (the earliest of equals)."""
         k = self.record_every
-        wanted = (steps % k == 0) | (steps == self.first_step)
+        wanted = (steps % k == 0) | (steps == self.first_step) | np.isin(steps, self.keep)
         # bins are runs of equal steps // k
         bins = steps // k
         begins = np.flatnonzero(np.diff(bins, prepend=bins[0] - 1))
