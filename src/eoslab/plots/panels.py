@@ -222,7 +222,8 @@ def y_loss(ax: Axes, runs: Sequence[Run], view: View, names: Sequence[str] = ("l
     """Scale and limits of a loss axis; returns the height at which divergent lines are cut."""
     values = np.concatenate([run.series(name) for run in runs for name in names])
     fine = values[np.isfinite(values)]
-    calm = [v for run in runs if run.diverged_at is None for v in run.series("loss") if np.isfinite(v)]
+    losses = [run.series("loss") for run in runs if run.diverged_at is None]
+    calm = [float(v[np.isfinite(v)].max()) for v in losses if np.isfinite(v).any()]
     starts = [v for run in runs if np.isfinite(v := float(run.series("loss")[0]))]
     top = max(calm) if calm else LOSS_CLIP * max(starts, default=1.0)
     if any(run.diverged_at is not None for run in runs):
