@@ -300,3 +300,24 @@ def test_the_list_of_figures_costs_no_matplotlib():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines() == [str(len(FIGURES)), "[]"]
+
+
+@pytest.mark.parametrize(
+    ("lr", "start", "steps"),
+    [
+        (1.0, [0.3, 0.1, 0.1], 0),
+        (1e3, [1e150, 1e150, 1e3], 50),
+        (0.5, [1.0, 0.0, 1.0], 50),
+        (0.5, [0.0, 0.0, 0.0], 50),
+    ],
+    ids=["no steps", "diverges at once", "starts at a minimum", "starts at the saddle"],
+)
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_degenerate_runs_are_drawn_too(lr, start, steps):
+    import eoslab
+    from eoslab.optimizers import GD
+
+    run = eoslab.trajectory(eoslab.models.Minimalist(), GD(lr=lr), start, steps=steps)
+    for name in ("loss-sharpness", "eta-sweep", "loss-split", "eigenvalues"):
+        for options in ({}, {"xscale": "log", "x": "time"}):
+            draw(name, run, **options).canvas.draw()

@@ -33,7 +33,8 @@ def eigenvalues(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     steps, values = _eigenvalues(run, view)
     panels.x_axis(ax, runs, view)
     # the largest is often a thousand times the next: linear between zero and the next, logarithmic above
-    second = float(np.nanmax(np.abs(values[:, 1:]))) if values.shape[1] > 1 else np.inf
+    finite = np.abs(values[:, 1:][np.isfinite(values[:, 1:])])
+    second = float(finite.max()) if finite.size else np.inf
     top = panels.y_sharpness(ax, runs, [values[:, :TOP]] if run.diverged_at is None else [])
     x = np.array([run.at(s, view.x) for s in steps])
     # a run that jumps to and fro is two lines, of its even and its odd steps

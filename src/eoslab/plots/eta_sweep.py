@@ -41,7 +41,7 @@ def eta_sweep(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
 
 def _labels(runs: Sequence[Run]) -> list[str]:
     """η as 2/S where that tells the runs apart, else their names too; divergence is said."""
-    etas = [run.eta_label if np.isfinite(run.threshold) else run.name for run in runs]
+    etas = [run.eta_label if np.isfinite(run.threshold) else run.name or run.optimizer for run in runs]
     shown = []
     for run, eta in zip(runs, etas, strict=True):
         label = eta if etas.count(eta) == 1 else (f"{run.name}, {eta}" if run.name else eta)

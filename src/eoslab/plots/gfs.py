@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from eoslab.core.errors import InvalidArgument
 from eoslab.plots import panels
 from eoslab.plots.panels import View
 from eoslab.plots.reading import Run
@@ -17,6 +18,8 @@ __all__ = ["gfs"]
 def gfs(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     """Sharpness S and GFS sharpness (of the gradient-flow solution from each iterate) against threshold/η."""
     (run,), (ax,) = runs, axes
+    if not run.has("gfs_sharpness"):
+        raise InvalidArgument("run", "a run without GFS sharpness", "a model whose flow has a closed form")
     flow = run.series("gfs_sharpness")
     panels.x_axis(ax, runs, view)
     top = panels.y_sharpness(ax, runs, [flow] if run.diverged_at is None else [])

@@ -44,6 +44,8 @@ __all__ = [
 
 #: Below it a loss is rounding: the logarithmic axis ends here and the line has a gap.
 FLOOR = 1e-16
+#: No axis ends above this: limits and ticks must stay finite.
+HIGHEST = 1e290
 #: A divergent sharpness is drawn up to this multiple of the threshold (or of its start, if that is larger).
 CLIP = 3.0
 #: A divergent loss is drawn up to this multiple of its start.
@@ -99,6 +101,9 @@ def figure(
             if datasets and all(Run(ds).is_flow for ds in datasets):
                 # a flow has no steps, only the points at which it was recorded
                 view = replace(view, x="time")
+            if any(not (Run(ds).x(view.x) > 0).any() for ds in datasets):
+                # a run of no steps has nothing to show on a logarithmic axis
+                view = replace(view, xscale="linear")
             given = list(names) if names is not None else [""] * len(datasets)
             runs = [Run(ds, name) for ds, name in zip(datasets, given, strict=True)]
             panels = max(len(heights), 1) * columns
@@ -217,11 +222,14 @@ def y_loss(ax: Axes, runs: Sequence[Run], view: View, names: Sequence[str] = ("l
     """Scale and limits of a loss axis; returns the height at which divergent lines are cut."""
     values = np.concatenate([run.series(name) for run in runs for name in names])
     fine = values[np.isfinite(values)]
-    calm = [float(np.nanmax(run.series("loss"))) for run in runs if run.diverged_at is None]
-    starts = [float(run.series("loss")[0]) for run in runs]
-    top = max(calm) if calm else LOSS_CLIP * max(starts)
-    if len(calm) < len(runs):
-        top = max(top, *starts)
+    losses = [run.series("loss") for run in runs if run.diverged_at is None]
+    calm = [float(v[np.isfinite(v)].max()) for v in losses if np.isfinite(v).any()]
+    starts = [v for run in runs if np.isfinite(v := float(run.series("loss")[0]))]
+    top = max(calm) if calm else LOSS_CLIP * max(starts, default=1.0)
+    if any(run.diverged_at is not None for run in runs):
+        top = max(top, *starts, 0.0)
+    # a loss that is zero throughout, or at the end of the range of numbers, still needs an axis
+    top = min(top, HIGHEST) or 1.0
     above = fine[fine >= FLOOR]
     low = max(float(above.min()) if len(above) else FLOOR, FLOOR)
     # within a decade or so there is nothing for a logarithm to unfold
@@ -257,7 +265,7 @@ def y_sharpness(ax: Axes, runs: Sequence[Run], extra: Sequence[Any] = ()) -> flo
     calm = [run for run in runs if run.diverged_at is None] or runs
     starts = [float(run.sharpness[0]) for run in calm if np.isfinite(run.sharpness[0])]
     high = max([*tops, *marks], default=1.0)
-    limit = CLIP * max([*marks, *starts], default=high)
+    limit = min(CLIP * max([*marks, *starts], default=high), HIGHEST)
     if any(run.diverged_at is not None for run in runs) or high > 3 * limit:
         cut, high = high > limit, min(high, limit)
     low = min([*bottoms, *marks], default=0.0)

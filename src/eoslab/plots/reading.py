@@ -157,7 +157,7 @@ class Run:
         """Whether a series jumps to and fro every step for most of the run, visibly: its line would be a block."""
         step, y = self.step, np.asarray(values, dtype=float)
         middle = np.flatnonzero((np.diff(step)[1:] == 1) & (np.diff(step)[:-1] == 1)) + 1
-        if len(middle) < 200:
+        if len(middle) < 200 or not np.isfinite(y).any():
             return False
         with np.errstate(invalid="ignore", over="ignore"):
             before, after = y[middle] - y[middle - 1], y[middle + 1] - y[middle]
