@@ -66,9 +66,22 @@ def _top(
 
 def command_tree() -> Any:
     """The parser's command object, all commands registered."""
-    from eoslab.cli import certify, check, completions, demo, doctor, explain, figure, lists, report, run, runs
+    from eoslab.cli import (
+        certify,
+        check,
+        completions,
+        demo,
+        doctor,
+        explain,
+        figure,
+        lists,
+        report,
+        run,
+        runs,
+        sweep,
+    )
 
-    for module in (run, demo, runs, check, certify, figure, report, lists, doctor, explain, completions):
+    for module in (run, demo, sweep, runs, check, certify, figure, report, lists, doctor, explain, completions):
         if not getattr(module, "registered", False):
             module.register(app)
             module.registered = True  # type: ignore[attr-defined]
