@@ -23,7 +23,7 @@ def line(tmp_path_factory):
             "--init",
             "0.3,1e-3,0.1",
             "--steps",
-            "200",
+            "5000",
             "-o",
             str(path),
             "-q",
