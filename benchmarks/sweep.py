@@ -41,7 +41,7 @@ def peer() -> ctypes.CDLL:
     """The C loop, compiled."""
     source = Path(__file__).with_name("sweep_peer.c")
     out = Path(tempfile.mkdtemp()) / "sweep_peer.so"
-    flags = ["-O3", "-mavx2", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno", "-shared", "-fPIC"]
+    flags = ["-O3", "-mavx2", "-ffp-contract=off", "-shared", "-fPIC"]
     subprocess.run(["cc", *flags, str(source), "-o", str(out), "-lm"], check=True)
     library = ctypes.CDLL(str(out))
     library.map.restype = ctypes.c_int64

@@ -2,7 +2,7 @@
  *
  * The peer of eoslab's compiled lanes: the same predicates at every step (threshold by minors, record by minors,
  * T1 and T2, least |beta1| with an exponent kept beside it), the same exact eigenvalue where a record is possible.
- * cc -O3 -mavx2 -ffp-contract=off -fno-trapping-math -fno-math-errno -shared -fPIC sweep_peer.c -o sweep_peer.so -lm
+ * cc -O3 -mavx2 -ffp-contract=off -shared -fPIC sweep_peer.c -o sweep_peer.so -lm
  */
 #include <math.h>
 #include <stdint.h>
@@ -16,7 +16,8 @@ static double root_of(double a, double b, double c) {
 }
 
 static double sharpness(double x, double y, double z, double l1, double l2, double b) {
-    double q = l1 * y * y + l2 * z * z, c1 = 2 * l1 * x * y, c2 = l2 * (2 * x * z - b), m1 = l1 * x * x, m2 = l2 * x * x;
+    double q = l1 * (y * y) + l2 * (z * z), c1 = 2 * l1 * x * y, c2 = l2 * (2 * x * z - b);
+    double m1 = l1 * (x * x), m2 = l2 * (x * x);
     if (m2 > m1) { double t = c1; c1 = c2; c2 = t; t = m1; m1 = m2; m2 = t; }
     double w1 = c1 * c1, w2 = c2 * c2, gap = m1 - m2, b0 = m1 - q, s = root_of(1.0, b0, w1 + w2);
     for (int i = 0; i < 60; i++) {
@@ -35,37 +36,45 @@ typedef struct {
     double above[L], rec[L], edge[L], beyond[L], px[VISIT][L], py[VISIT][L], pz[VISIT][L];
 } block;
 
-static void step(block *restrict B, int s, double bit) {
-    for (int j = 0; j < L; j++) {
-        double x = B->x[j], y = B->y[j], z = B->z[j], lr = B->lr[j], l1 = B->l1[j], l2 = B->l2[j], b = B->b[j];
-        B->px[s][j] = x; B->py[s][j] = y; B->pz[s][j] = z;
-        double v = y * B->alive[j], size = fabs(y);
-        B->least[j] = size < B->least[j] ? size : B->least[j];
-        double q = l1 * (v * v) + l2 * (z * z), c1 = 2 * l1 * x * v, c2 = l2 * (2 * x * z - b), a2 = x * x;
-        double m1 = l1 * a2, m2 = l2 * a2, e1 = c1 * c1, e2 = c2 * c2;
-        double t = B->tau[j], d1 = t - m1, d2 = t - m2;
-        B->above[j] += ((d1 > 0.0) & (d2 > 0.0) & ((t - q) * d1 * d2 > e1 * d2 + e2 * d1)) ? 0.0 : bit;
-        t = B->toptau[j]; d1 = t - m1; d2 = t - m2;
-        double rec = ((d1 > 0.0) & (d2 > 0.0) & ((t - q) * d1 * d2 > e1 * d2 + e2 * d1)) ? 0.0 : bit;
-        double gap = m1 - m2, d = (m1 - q) * gap - e2;
-        double pole = ((gap > 0.0) & (d > 1e-6 * m1 * gap) & (e1 * gap <= 1e-18 * m1 * d) & (m1 < 1e75)) ? m1 : 0.0;
-        B->rec[j] += pole > 0.0 ? 0.0 : rec;
-        double eta = lr * pole, near = pole * (1.0 - 1e-12);
-        B->top[j] = ((eta > B->top[j]) & (pole > 0.0)) ? eta : B->top[j];
-        B->toptau[j] = ((near > t) & (pole > 0.0)) ? near : t;
-        double r = x * z / b - 1, h1 = lr * l1, h = lr * l2;
-        B->edge[j] += ((-1 < r) & (r <= 1e-9) & (h1 * a2 >= 1.9999999999999982)) ? bit : 0.0;
-        B->beyond[j] += ((-1 < r) & (r <= 1e-9) & (2 * (z * z) >= h1 * (b * b))) ? bit : 0.0;
-        B->x[j] = x * (1 - h1 * (v * v) - h * (z * z)) + h * b * z;
-        B->y[j] = y * (1 - h1 * a2);
-        B->z[j] = z * (1 - h * a2) + h * b * x;
+/* four lanes at a time, written out: the compiler does not take this loop into vector registers by itself */
+typedef double v4 __attribute__((vector_size(32), aligned(8)));
+typedef int64_t m4 __attribute__((vector_size(32), aligned(8)));
+#define AT(row) (*(v4 *)&B->row[j])
+#define WHERE(mask, a, b) ((v4)(((mask) & (m4)(a)) | (~(mask) & (m4)(b))))
+
+static void step(block *B, int s, double one) {
+    const v4 zero = {0}, bit = zero + one;
+    for (int j = 0; j < L; j += 4) {
+        v4 x = AT(x), y = AT(y), z = AT(z), lr = AT(lr), l1 = AT(l1), l2 = AT(l2), b = AT(b);
+        AT(px[s]) = x; AT(py[s]) = y; AT(pz[s]) = z;
+        v4 v = y * AT(alive), size = (v4)((m4)y & INT64_MAX);
+        AT(least) = WHERE(size < AT(least), size, AT(least));
+        v4 q = l1 * (v * v) + l2 * (z * z), c1 = 2 * l1 * x * v, c2 = l2 * (2 * x * z - b), a2 = x * x;
+        v4 m1 = l1 * a2, m2 = l2 * a2, e1 = c1 * c1, e2 = c2 * c2;
+        v4 t = AT(tau), d1 = t - m1, d2 = t - m2;
+        AT(above) += WHERE((d1 > 0.0) & (d2 > 0.0) & ((t - q) * d1 * d2 > e1 * d2 + e2 * d1), zero, bit);
+        t = AT(toptau); d1 = t - m1; d2 = t - m2;
+        v4 rec = WHERE((d1 > 0.0) & (d2 > 0.0) & ((t - q) * d1 * d2 > e1 * d2 + e2 * d1), zero, bit);
+        v4 gap = m1 - m2, d = (m1 - q) * gap - e2;
+        m4 plain = (gap > 0.0) & (d > 1e-6 * m1 * gap) & (e1 * gap <= 1e-18 * m1 * d) & (m1 < 1e75) & (m1 > 0.0);
+        v4 eta = lr * m1, near = m1 * (1.0 - 1e-12);
+        AT(rec) += WHERE(plain, zero, rec);
+        AT(top) = WHERE(plain & (eta > AT(top)), eta, AT(top));
+        AT(toptau) = WHERE(plain & (near > t), near, t);
+        v4 r = x * z / b - 1, h1 = lr * l1, h = lr * l2;
+        m4 on = (r > -1.0) & (r <= 1e-9);
+        AT(edge) += WHERE(on & (h1 * a2 >= 1.9999999999999982), bit, zero);
+        AT(beyond) += WHERE(on & (2 * (z * z) >= h1 * (b * b)), bit, zero);
+        AT(x) = x * (1 - h1 * (v * v) - h * (z * z)) + h * b * z;
+        AT(y) = y * (1 - h1 * a2);
+        AT(z) = z * (1 - h * a2) + h * b * x;
     }
 }
 
 /* t1, t2, ups and top for n cells; returns the number of steps made */
 int64_t map(const double *lr, const double *ratio, int64_t n, const double *w0, int64_t steps,
             int32_t *t1, int32_t *t2, int32_t *ups, double *top, double *least2) {
-    static _Thread_local block B;
+    block B;
     static _Thread_local int64_t cell[L], t[L], e[L];
     static _Thread_local int was[L];
     int64_t next = 0, active = 0, made = 0;
