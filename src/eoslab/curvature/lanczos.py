@@ -174,7 +174,10 @@ def top_eigenpairs(
     elif which == "BE":
         low[k:] = False
     bounds = np.column_stack(
-        [np.where(low, values - slack, values - errors - slack), np.where(low, values + errors + slack, values + slack)]
+        [
+            np.where(low, values - slack, values - errors - slack),
+            np.where(low, values + errors + slack, values + slack),
+        ]
     )
     return EigenResult(
         values=values,

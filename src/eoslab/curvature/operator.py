@@ -133,7 +133,10 @@ def preconditioned(op: SymmetricOperator, p: Vector, shift: float = 0.0) -> Symm
         raise InvalidArgument("p", f"shape {p.shape}", f"({op.n},)")
     if not (np.isfinite(p).all() and (p > 0).all()):
         raise InvalidArgument(
-            "p", f"entries from {p.min():.3g} to {p.max():.3g}", "a positive diagonal", "at step 0 use the one that moves"
+            "p",
+            f"entries from {p.min():.3g} to {p.max():.3g}",
+            "a positive diagonal",
+            "at step 0 use the one that moves",
         )
     dtype = np.dtype(getattr(op, "dtype", np.float64))
     root = (1.0 / np.sqrt(p.astype(np.float64))).astype(dtype)

@@ -14,8 +14,7 @@ point it
 With an empty memory this is Lanczos. With one, the correction (B − θ)⁻¹r of step 3 already knows the
 neighbouring eigenvalues from earlier steps, and these near-degenerate neighbours (1–4 % apart at the edge of
 stability) are what makes plain Krylov steps slow. All of it but three passes over Q per product happens in
-coordinates of about ten numbers. The last step's (Δw, Δg) enters the model as an inexact product H̄Δw = Δg at
-no cost: a direction that has become unstable without being tracked shows up there first.
+coordinates of about ten numbers.
 
 Error estimate: with ρ_j the components of the residual on the model's other modes μ_j and ρ the rest of it,
 
@@ -51,6 +50,10 @@ GAP_FLOOR = 0.01
 GAP_CEILING = 0.05
 #: The estimate is asked to be below this share of tol, for what the model does not know.
 SAFETY = 0.5
+#: Modes within this share of the largest from the first unwanted one are rivals that may overtake.
+RIVAL = 0.15
+#: Columns of Q worked on at a time: ten rows of them in float32 fit a second-level cache.
+BLOCK = 8192
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,14 @@ class TrackerSettings:
     Attributes:
         k: number of largest eigenvalues.
         tol: relative error of each.
-        memory: recycled vectors m (k + 7 if 0); each costs n numbers and two passes per product.
+        memory: recycled vectors m (k + 4 if 0); each costs n numbers and two passes per product.
         max_products: budget per step; a step that exhausts it reports converged = False.
         max_cost: budget per step in gradient steps, if ``product_cost`` is told; the smaller budget holds.
         product_cost: price of one product in gradient steps.
         reseed: every so many measurements start from a random direction, forgetting the memory, as a guard
             against locking on to the wrong pair; 0 never.
+        refresh: at the latest every so many measurements one product goes to a remembered mode below the wanted ones, whose
+            eigenvalue would otherwise stay what it was when last seen and could overtake unnoticed; 0 never.
         every: measure each this many steps, away from the threshold.
         dense: within this relative distance of the threshold measure each step.
         loosen: far from the threshold (by more than ``dense``) the tolerance is multiplied by this.
@@ -79,6 +84,7 @@ class TrackerSettings:
     max_cost: float = math.inf
     product_cost: float = math.nan
     reseed: int = 200
+    refresh: int = 6
     every: int = 1
     dense: float = 0.1
     loosen: float = 1.0
@@ -90,6 +96,7 @@ class TrackerSettings:
         whole("memory", self.memory)
         whole("max_products", self.max_products, 1)
         whole("reseed", self.reseed)
+        whole("refresh", self.refresh)
         whole("every", self.every, 1)
         if not self.max_cost > 0:
             raise InvalidArgument("max_cost", self.max_cost, "a number > 0, in gradient steps")
@@ -124,12 +131,13 @@ class Tracker:
 
     def __init__(self, k: int = 1, tol: float = 1e-3, **settings: Any) -> None:
         self.settings = TrackerSettings(k=k, tol=tol, **settings)
-        self._m = max(self.settings.memory or k + 7, k + 1)
+        self._m = max(self.settings.memory or k + 4, k + 1)
         self._buffer: Vector | None = None  # (rows, n); the first _rows rows are Q
-        self._spare: Vector | None = None
         self._rows = 0
         self._G: Float = np.zeros((0, 0))
-        self._random_rows = 0
+        self._age = 0  # measurements since a rival was multiplied
+        self._drift = 0.0  # mean |Δθ_1| between measurements
+        self._last_value = math.nan
         self.measured = 0
         self.total_matvecs = 0
         self._last_step = -1
@@ -157,12 +165,11 @@ class Tracker:
 
     # -- measurement ----------------------------------------------------------------------------------------
 
-    def measure(self, op: Any, secant: tuple[Vector, Vector] | None = None, budget: int | None = None) -> EigenResult:
+    def measure(self, op: Any, budget: int | None = None) -> EigenResult:
         """Top eigenpairs of ``op``.
 
         Args:
             op: what :func:`eoslab.curvature.as_operator` accepts.
-            secant: (Δw, Δg) of the step that led here, in the coordinates of ``op``.
             budget: products allowed now, if other than the settings'.
         """
         source = Counted(as_operator(op))
@@ -180,23 +187,24 @@ class Tracker:
         cap = len(Q)
         M0 = self._rows
         A0 = np.zeros((cap, cap))  # the model before this point's products
-        A0[:M0, :M0] = self._G
+        if M0:
+            A0[:M0, :M0] = self._G
         M = M0
         if M == 0:
             M = self._append_random(Q, M)
-        elif secant is not None:
-            M = self._append_secant(Q, A0, M, secant)
         M0 = M
         C, Y = np.zeros((cap, cap)), np.zeros((cap, cap))  # coordinates of the exact vectors and of their products
         p = 0
-        lam, Z = np.linalg.eigh(A0[:M, :M])
+        lam, Z = np.zeros(0), np.zeros((0, 0))
         x = np.zeros(cap)
-        x[:M] = Z[:, -1]
+        x[M0 - 1] = 1.0
         theta, S = np.zeros(0), np.zeros((0, 0))
         resid = errors = np.zeros(0)
         finite = True
+        refresh = bool(s.refresh) and self._rows > k and self._rival_due(k)
         while True:
-            v = np.asarray(x[:M].astype(dtype) @ Q[:M])
+            # The first vector is a row of Q: the model is diagonal in its own Ritz vectors.
+            v = Q[M0 - 1] if p == 0 else np.asarray(x[:M].astype(dtype) @ Q[:M])
             y = source.matvec(v.astype(source.dtype, copy=False)).astype(dtype, copy=False)
             norm = math.sqrt(float(np.dot(y, y)))
             if not math.isfinite(norm):
@@ -237,11 +245,18 @@ class Tracker:
             wanted = SAFETY * tol * np.abs(theta[top])
             floor = 4 * precision * scale
             open_ = errors > np.maximum(wanted, floor)
-            if enough and not open_.any() and (M0 > 1 or p >= min(n, 3)):
-                break
+            enough = enough and not open_.any() and (M0 > 1 or p >= min(n, 3))
             if p >= budget or p >= n or M >= cap - 1:
                 break
-            target = self._next(lam, Z, Cp, open_, k)
+            target = None
+            if refresh and (enough or p == 1):
+                refresh = False
+                target = self._stale(lam, Z, Cp, k)
+                self._age = 0
+            if target is None:
+                if enough:
+                    break
+                target = self._next(lam, Z, Cp, open_, k)
             if target is None:  # the exact products span an invariant subspace: look outside
                 grown = self._append_random(Q, M)
                 if grown == M:
@@ -268,15 +283,30 @@ class Tracker:
             rho = (W.T @ R[:M0, i]) ** 2
             rest = max(float(R[:, i] @ R[:, i]) - float(rho.sum()), 0.0)
             gaps = np.maximum(value - mu, GAP_FLOOR * size)
-            lowest = float(value - self._lowest) if self._rows else 0.0
+            lowest = float(value - self._G[0, 0]) if self._rows else 0.0
             gap = min(max(lowest, GAP_FLOOR * size), GAP_CEILING * size)
             estimate = float((rho / np.minimum(gaps, size)).sum()) + rest / gap
             out[i] = min(estimate, math.sqrt(float(R[:, i] @ R[:, i])))
         return out
 
-    @property
-    def _lowest(self) -> float:
-        return float(np.linalg.eigvalsh(self._G)[0]) if len(self._G) else 0.0
+    def _rival_due(self, k: int) -> bool:
+        """Whether the first mode below the wanted ones may have overtaken since it was last multiplied."""
+        self._age += 1
+        mu = np.diag(self._G)[::-1]
+        return self._age >= self.settings.refresh or bool(self._age * self._drift >= mu[k - 1] - mu[k])
+
+    def _stale(self, lam: Float, Z: Float, C: Float, k: int) -> Float | None:
+        """The next in turn of the model's modes below the wanted ones that could overtake them."""
+        order = np.argsort(-lam)[k:]
+        rivals = [j for j in order if lam[j] >= lam[order[0]] - RIVAL * abs(lam).max()][: self._m - k]
+        if not rivals:
+            return None
+        # The nearest rival is looked at every other time, those behind it in turn.
+        turn = self.measured // self.settings.refresh
+        j = rivals[0] if turn % 2 == 0 else rivals[(turn // 2) % len(rivals)]
+        x = Z[:, j] - C @ (C.T @ Z[:, j])
+        size = float(np.linalg.norm(x))
+        return x / size if size > 1e-3 else None
 
     @staticmethod
     def _next(lam: Float, Z: Float, C: Float, open_: NDArray[np.bool_], k: int) -> Float | None:
@@ -311,17 +341,21 @@ class Tracker:
     ) -> EigenResult:
         k, n = self.settings.k, source.n
         values, r, e = np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan)
-        vectors = np.full((n, k), np.nan, dtype=Q.dtype)
+        vectors = np.empty((k, n), dtype=Q.dtype)
+        vectors[min(k, p) if finite else 0 :] = np.nan
         have = min(k, p) if finite else 0
         notes: tuple[str, ...] = ()
         slack = 0.0
         if have:
             top = np.arange(p)[::-1][:have]
             coordinates = C[:M, :p] @ S[:, top]
-            vectors[:, :have] = (coordinates.T.astype(Q.dtype) @ Q[:M]).T
             values[:have], r[:have], e[:have] = theta[top], resid[:have], errors[:have]
             slack = 10 * precision * max(abs(float(theta[0])), abs(float(theta[-1])))
-            self._truncate(Q, lam, Z, M)
+            self._truncate(Q, lam, Z, M, coordinates, vectors[:have])
+            moved = abs(float(values[0]) - self._last_value)
+            if math.isfinite(moved):
+                self._drift += 0.3 * (moved - self._drift)  # a mean over about three steps
+            self._last_value = float(values[0])
         else:
             self._rows = 0
             notes = ("a product was not finite",)
@@ -331,7 +365,7 @@ class Tracker:
             half = np.minimum(r, np.maximum(e, tol * np.abs(values)))
         return EigenResult(
             values=values,
-            vectors=vectors,
+            vectors=vectors.T,
             residuals=r,
             bounds=np.column_stack([values - slack, values + half + slack]),
             converged=converged,
@@ -347,12 +381,11 @@ class Tracker:
     def _prepare(self, n: int, dtype: np.dtype[Any]) -> None:
         if self._buffer is not None and self._buffer.shape[1] == n and self._buffer.dtype == dtype:
             return
-        rows = min(n, self._m + self.settings.max_products + 3) + 1
+        rows = min(n, self._m + self.settings.max_products) + 2
         old = self._buffer
         # Untouched rows of an empty array cost no memory; touched ones are kept from step to step, because
         # faulting pages in again at each step costs more than the arithmetic.
         self._buffer = np.empty((rows, n), dtype)
-        self._spare = np.empty((min(self._m, n), n), dtype)
         if old is not None and old.shape[1] == n:
             self._buffer[: self._rows] = old[: self._rows]
         else:
@@ -377,33 +410,17 @@ class Tracker:
         np.multiply(q, 1.0 / rest, out=Q[M])
         return M + 1
 
-    def _append_secant(self, Q: Vector, A0: Float, M: int, secant: tuple[Vector, Vector]) -> int:
-        """Add Δw/‖Δw‖ to the basis, with the coefficients that Δg = H̄Δw gives it in the model."""
-        dw, dg = secant
-        grown = self._append(Q, M, dw)
-        if grown == M:
-            return M
-        q = Q[M]
-        # Δw = Σ a_i q_i + b q and H̄Δw = Δg give q_jᵀH̄q = (q_jᵀΔg − Σ a_i G_ji)/b for the model's column of q.
-        dw, dg = dw.astype(Q.dtype, copy=False), dg.astype(Q.dtype, copy=False)
-        a, b = (Q[:M] @ dw).astype(np.float64), float(q @ dw)
-        column = ((Q[:M] @ dg).astype(np.float64) - A0[:M, :M] @ a) / b
-        corner = (float(q @ dg) - float(column @ a)) / b
-        if not (np.isfinite(column).all() and math.isfinite(corner)):
-            return M
-        bound = float(np.abs(A0[:M, :M]).max(initial=0.0))
-        if np.abs(column).max(initial=0.0) > bound or abs(corner) > bound:
-            column, corner = np.zeros(M), 0.0  # the average Hessian says nothing usable: a bare direction
-        A0[M, :M] = A0[:M, M] = column
-        A0[M, M] = corner
-        return grown
+    def _truncate(self, Q: Vector, lam: Float, Z: Float, M: int, coordinates: Float, out: Vector) -> None:
+        """Keep the model's m top Ritz vectors (ascending), and write the rows ``coordinates``ᵀQ to ``out``.
 
-    def _truncate(self, Q: Vector, lam: Float, Z: Float, M: int) -> None:
+        Block by block, so that each part of Q is read and written once while it is in the cache.
+        """
         m = min(self._m, M)
-        spare = self._spare
-        assert spare is not None
-        np.matmul(Z[:, -m:].T.astype(Q.dtype), Q[:M], out=spare[:m])
-        Q[:m] = spare[:m]
+        W = np.concatenate([Z[:, -m:], coordinates], axis=1).T.astype(Q.dtype)
+        for i in range(0, Q.shape[1], BLOCK):
+            part = W @ Q[:M, i : i + BLOCK]
+            Q[:m, i : i + BLOCK] = part[:m]
+            out[:, i : i + BLOCK] = part[m:]
         self._rows, self._G = m, np.diag(lam[-m:])
 
     # -- state ----------------------------------------------------------------------------------------------
@@ -414,8 +431,8 @@ class Tracker:
         return {
             "Q": Q,
             "G": self._G.copy(),
-            "counts": np.array([self.measured, self.total_matvecs, self._last_step], dtype=np.int64),
-            "ratio": np.array(self._last_ratio),
+            "counts": np.array([self.measured, self.total_matvecs, self._last_step, self._age], dtype=np.int64),
+            "floats": np.array([self._last_ratio, self._drift, self._last_value]),
         }
 
     def restore(self, state: Mapping[str, Vector]) -> None:
@@ -428,5 +445,5 @@ class Tracker:
             self._rows = len(Q)
             self._buffer[: len(Q)] = Q
         self._G = np.array(state["G"], dtype=np.float64)
-        self.measured, self.total_matvecs, self._last_step = (int(c) for c in state["counts"])
-        self._last_ratio = float(state["ratio"])
+        self.measured, self.total_matvecs, self._last_step, self._age = (int(c) for c in state["counts"])
+        self._last_ratio, self._drift, self._last_value = (float(x) for x in state["floats"])

@@ -281,7 +281,9 @@ class Objective:
             if _count(y) != count:
                 raise BadData(f"data: X has {count} samples and y has {_count(y)}", "both count samples first")
             step = self._chunk or max(count, 1)
-            chunks += [(_cut(x, i, i + step), _cut(y, i, i + step), min(step, count - i)) for i in range(0, count, step)]
+            chunks += [
+                (_cut(x, i, i + step), _cut(y, i, i + step), min(step, count - i)) for i in range(0, count, step)
+            ]
         return chunks
 
     @contextlib.contextmanager
@@ -656,7 +658,12 @@ def _no_second_derivative(error: RuntimeError) -> bool:
     text = str(error)
     return any(
         s in text
-        for s in ("is not implemented", "not differentiable", "does not support double", "not support higher order")
+        for s in (
+            "is not implemented",
+            "not differentiable",
+            "does not support double",
+            "not support higher order",
+        )
     )
 
 

@@ -23,7 +23,9 @@ def _standardise(x: Tensor, dims: Any, eps: float) -> Tensor:
     return d * (d.square().mean(dims, keepdim=True) + eps).rsqrt()
 
 
-def layer_norm(x: Tensor, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+def layer_norm(
+    x: Tensor, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Tensor:
     out = _standardise(x, tuple(range(-len(normalized_shape), 0)), eps)
     if weight is not None:
         out = out * weight
