@@ -94,14 +94,14 @@ def top_eigenpairs(
 
     start = [] if v0 is None else list(np.atleast_2d(np.asarray(v0, dtype=np.float64).T))
     if any(v.shape != (n,) for v in start):
-        raise InvalidArgument("v0", f"shape {np.shape(v0)}", f"({n},) or ({n}, b)")
+        raise InvalidArgument("v0", f"shape {start[0].shape} per column", f"({n},) or ({n}, b)")
     frontier = min(n, max(1, len(start) + 1 if start else 1))
     Q = np.zeros((min(n, cap + frontier + 1), n))
     T = np.zeros((len(Q), len(Q)))
     p, M = 0, 0
     for v in start:
         M = _append(Q, M, v)
-    if M < frontier:
+    if frontier > M:
         M = _append(Q, M, rng.standard_normal(n))
 
     # Warm vectors may be exact eigenvectors of the wrong pairs: only the safety vector's own Krylov space can
@@ -128,9 +128,9 @@ def top_eigenpairs(
             break
         if p == M:  # an invariant subspace: continue outside it
             M = _append(Q, M, rng.standard_normal(n))
-            if M == p:
+            if p == M:
                 break
-        if M >= len(Q) and p >= wanted + 2:
+        if len(Q) <= M and p >= wanted + 2:
             p, M = _restart(Q, T, theta, Z, p, M, which, wanted)
         q = Q[p]
         y = counted.matvec(q.astype(dtype)).astype(np.float64)
@@ -146,7 +146,7 @@ def top_eigenpairs(
         norm = math.sqrt(float(h @ h) + beta * beta)
         T[:M, p] = h
         T[p, :M] = h
-        if beta > 1e2 * precision * max(norm, precision) and M < len(Q):
+        if beta > 1e2 * precision * max(norm, precision) and len(Q) > M:
             Q[M] = y / beta
             T[M, p] = T[p, M] = beta
             M += 1

@@ -94,7 +94,7 @@ def as_operator(source: Any, n: int | None = None) -> SymmetricOperator:
             raise InvalidArgument("source", f"an operator of shape {tuple(shape)}", "a square one")
         dtype = getattr(source, "dtype", None) or np.float64
         if hasattr(source, "matvec"):
-            return FunctionOperator(lambda v: source.matvec(v), shape[0], dtype)
+            return FunctionOperator(source.matvec, shape[0], dtype)
         return FunctionOperator(lambda v: source @ v, shape[0], dtype)
     if callable(source):
         if n is None:

@@ -50,8 +50,6 @@ GAP_FLOOR = 0.01
 GAP_CEILING = 0.05
 #: The estimate is asked to be below this share of tol, for what the model does not know.
 SAFETY = 0.5
-#: Modes within this share of the largest from the first unwanted one are rivals that may overtake.
-RIVAL = 0.15
 #: Columns of Q worked on at a time: ten rows of them in float32 fit a second-level cache.
 BLOCK = 8192
 
@@ -69,8 +67,9 @@ class TrackerSettings:
         product_cost: price of one product in gradient steps.
         reseed: every so many measurements start from a random direction, forgetting the memory, as a guard
             against locking on to the wrong pair; 0 never.
-        refresh: at the latest every so many measurements one product goes to a remembered mode below the wanted ones, whose
-            eigenvalue would otherwise stay what it was when last seen and could overtake unnoticed; 0 never.
+        refresh: at the latest every so many measurements one product goes to a remembered mode below the
+            wanted ones, whose eigenvalue would otherwise stay what it was when last seen and could overtake
+            unnoticed; 0 never.
         every: measure each this many steps, away from the threshold.
         dense: within this relative distance of the threshold measure each step.
         loosen: far from the threshold (by more than ``dense``) the tolerance is multiplied by this.
@@ -84,7 +83,7 @@ class TrackerSettings:
     max_cost: float = math.inf
     product_cost: float = math.nan
     reseed: int = 200
-    refresh: int = 6
+    refresh: int = 10
     every: int = 1
     dense: float = 0.1
     loosen: float = 1.0
@@ -135,7 +134,8 @@ class Tracker:
         self._buffer: Vector | None = None  # (rows, n); the first _rows rows are Q
         self._rows = 0
         self._G: Float = np.zeros((0, 0))
-        self._age = 0  # measurements since a rival was multiplied
+        self._waited = 0  # measurements since a rival was multiplied
+        self._ages: Float = np.zeros(0)  # measurements since each row of Q was multiplied, a weighted mean
         self._drift = 0.0  # mean |Δθ_1| between measurements
         self._last_value = math.nan
         self.measured = 0
@@ -181,9 +181,7 @@ class Tracker:
         budget = s.budget if budget is None else budget
         if s.reseed and self.measured and self.measured % s.reseed == 0:
             self._rows = 0
-        self._prepare(n, dtype)
-        Q = self._buffer
-        assert Q is not None
+        Q = self._prepare(n, dtype)
         cap = len(Q)
         M0 = self._rows
         A0 = np.zeros((cap, cap))  # the model before this point's products
@@ -246,13 +244,13 @@ class Tracker:
             floor = 4 * precision * scale
             open_ = errors > np.maximum(wanted, floor)
             enough = enough and not open_.any() and (M0 > 1 or p >= min(n, 3))
-            if p >= budget or p >= n or M >= cap - 1:
+            if p >= budget or p >= n or cap - 1 <= M:
                 break
             target = None
             if refresh and (enough or p == 1):
                 refresh = False
-                target = self._stale(lam, Z, Cp, k)
-                self._age = 0
+                target = self._stale(M0, Cp)
+                self._waited = 0
             if target is None:
                 if enough:
                     break
@@ -290,27 +288,30 @@ class Tracker:
         return out
 
     def _rival_due(self, k: int) -> bool:
-        """Whether the first mode below the wanted ones may have overtaken since it was last multiplied."""
-        self._age += 1
-        mu = np.diag(self._G)[::-1]
-        return self._age >= self.settings.refresh or bool(self._age * self._drift >= mu[k - 1] - mu[k])
+        """Whether a mode below the wanted ones may have overtaken since it was last multiplied."""
+        self._waited += 1
+        mu = np.diag(self._G)
+        # Both may have moved by the mean drift, in opposite directions.
+        reach = mu + 2 * self._drift * (self._ages + 1)
+        return self._waited >= self.settings.refresh or bool(reach[:-k].max() >= mu[-k])
 
-    def _stale(self, lam: Float, Z: Float, C: Float, k: int) -> Float | None:
-        """The next in turn of the model's modes below the wanted ones that could overtake them."""
-        order = np.argsort(-lam)[k:]
-        rivals = [j for j in order if lam[j] >= lam[order[0]] - RIVAL * abs(lam).max()][: self._m - k]
-        if not rivals:
+    def _stale(self, M0: int, C: Float) -> Float | None:
+        """The remembered mode that may have risen highest since it was last multiplied, orthogonal to C."""
+        ages = self._ages + 1.0
+        seen = (C[: len(ages)] ** 2).sum(1)  # share of each remembered mode that this point's products cover
+        reach = np.diag(self._G) + 2 * self._drift * ages
+        reach[seen > 0.5] = -math.inf
+        j = int(np.argmax(reach))
+        if not math.isfinite(reach[j]) or j >= M0:
             return None
-        # The nearest rival is looked at every other time, those behind it in turn.
-        turn = self.measured // self.settings.refresh
-        j = rivals[0] if turn % 2 == 0 else rivals[(turn // 2) % len(rivals)]
-        x = Z[:, j] - C @ (C.T @ Z[:, j])
-        size = float(np.linalg.norm(x))
-        return x / size if size > 1e-3 else None
+        x = np.zeros(len(C))
+        x[j] = 1.0
+        x -= C @ C[j]
+        return np.asarray(x / np.linalg.norm(x))
 
     @staticmethod
     def _next(lam: Float, Z: Float, C: Float, open_: NDArray[np.bool_], k: int) -> Float | None:
-        """The model's eigenvector of the worst unfinished position, orthogonal to the vectors already multiplied."""
+        """The model's eigenvector of the first unfinished position, orthogonal to the vectors multiplied."""
         order = np.argsort(-lam)[: k + 1]
         wanted = [order[i] for i in range(min(k, len(order))) if i >= len(open_) or open_[i]]
         for j in [*wanted, *order]:
@@ -351,6 +352,10 @@ class Tracker:
             coordinates = C[:M, :p] @ S[:, top]
             values[:have], r[:have], e[:have] = theta[top], resid[:have], errors[:have]
             slack = 10 * precision * max(abs(float(theta[0])), abs(float(theta[-1])))
+            stale = Z[:M, :] - C[:M, :p] @ (C[:M, :p].T @ Z[:M, :])
+            ages = np.zeros(M)
+            ages[: len(self._ages) if self._rows else 0] = self._ages + 1.0 if self._rows else 0.0
+            self._ages = ((stale**2).T @ ages)[-min(self._m, M) :]
             self._truncate(Q, lam, Z, M, coordinates, vectors[:have])
             moved = abs(float(values[0]) - self._last_value)
             if math.isfinite(moved):
@@ -378,18 +383,21 @@ class Tracker:
 
     # -- memory ---------------------------------------------------------------------------------------------
 
-    def _prepare(self, n: int, dtype: np.dtype[Any]) -> None:
-        if self._buffer is not None and self._buffer.shape[1] == n and self._buffer.dtype == dtype:
-            return
-        rows = min(n, self._m + self.settings.max_products) + 2
+    def _prepare(self, n: int, dtype: np.dtype[Any]) -> Vector:
+        """The buffer whose first rows are Q, allocated once."""
         old = self._buffer
+        if old is not None and old.shape[1] == n and old.dtype == dtype:
+            return old
+        rows = min(n, self._m + self.settings.max_products) + 2
         # Untouched rows of an empty array cost no memory; touched ones are kept from step to step, because
         # faulting pages in again at each step costs more than the arithmetic.
-        self._buffer = np.empty((rows, n), dtype)
+        new = np.empty((rows, n), dtype)
         if old is not None and old.shape[1] == n:
-            self._buffer[: self._rows] = old[: self._rows]
+            new[: self._rows] = old[: self._rows]
         else:
             self._rows = 0
+        self._buffer = new
+        return new
 
     def _append_random(self, Q: Vector, M: int) -> int:
         rng = np.random.default_rng([self.settings.seed, self.measured, M])
@@ -397,9 +405,9 @@ class Tracker:
         return self._append(Q, M, v)
 
     @staticmethod
-    def _append(Q: Vector, M: int, v: Vector) -> int:
+    def _append(Q: Vector, M: int, v: Any) -> int:
         norm = float(np.linalg.norm(v))
-        if not (math.isfinite(norm) and norm > 0) or M >= len(Q):
+        if not (math.isfinite(norm) and norm > 0) or len(Q) <= M:
             return M
         q = (v / norm).astype(Q.dtype)
         for _ in range(2):
@@ -431,19 +439,19 @@ class Tracker:
         return {
             "Q": Q,
             "G": self._G.copy(),
-            "counts": np.array([self.measured, self.total_matvecs, self._last_step, self._age], dtype=np.int64),
+            "ages": self._ages.copy(),
+            "counts": np.array([self.measured, self.total_matvecs, self._last_step, self._waited], dtype=np.int64),
             "floats": np.array([self._last_ratio, self._drift, self._last_value]),
         }
 
     def restore(self, state: Mapping[str, Vector]) -> None:
         """Continue from :meth:`state`; the settings are the constructor's."""
         Q = np.asarray(state["Q"])
-        self._buffer, self._rows = None, 0
+        self._rows = 0
         if Q.size:
-            self._prepare(Q.shape[1], Q.dtype)
-            assert self._buffer is not None
+            self._prepare(Q.shape[1], Q.dtype)[: len(Q)] = Q
             self._rows = len(Q)
-            self._buffer[: len(Q)] = Q
         self._G = np.array(state["G"], dtype=np.float64)
-        self.measured, self.total_matvecs, self._last_step, self._age = (int(c) for c in state["counts"])
+        self._ages = np.array(state["ages"], dtype=np.float64)
+        self.measured, self.total_matvecs, self._last_step, self._waited = (int(c) for c in state["counts"])
         self._last_ratio, self._drift, self._last_value = (float(x) for x in state["floats"])

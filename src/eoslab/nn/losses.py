@@ -6,7 +6,6 @@ Each maps (outputs, targets) of a batch to the **mean over its samples**, which 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -12,6 +12,7 @@ as copies, its ``.grad`` fields, its train/eval mode and the global random state
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -75,7 +76,8 @@ class Objective:
         InvalidArgument, BadData: see the messages.
 
     >>> module = nn.Linear(2, 1, bias=False).double()
-    >>> obj = Objective(module, lambda f, y: 0.5 * ((f - y) ** 2).sum() / len(y), (torch.eye(2), torch.zeros(2, 1)))
+    >>> half_square = lambda f, y: 0.5 * ((f - y) ** 2).sum() / len(y)
+    >>> obj = Objective(module, half_square, (torch.eye(2), torch.zeros(2, 1)))
     >>> obj.hvp(obj.w0, np.array([1.0, 0.0])).tolist()   # H = XᵀX/N = I/2
     [0.5, 0.0]
     """
@@ -131,6 +133,7 @@ class Objective:
         self.notes: list[str] = []  # what was changed to make the derivatives right, and why
         self._math_attention = False
         self._primitive_norms = False
+        self._products_checked = not check
         self._third_checked = False
         self._point: Point | None = None
         self.products = 0  # single vectors multiplied since construction
@@ -170,8 +173,6 @@ class Objective:
     def at(self, w: Vector) -> Point:
         """The point w: loss and gradient computed once, graph kept for the products. The last one is cached."""
         w = np.asarray(w)
-        if w.shape != (self._n,):
-            raise InvalidArgument("w", f"shape {w.shape}", f"({self._n},)", "one entry per trained parameter")
         if self._point is None or not np.array_equal(self._point.w, w):
             self._point = None  # frees the old graph before the new one is built
             self._point = Point(self, w)
@@ -251,6 +252,8 @@ class Objective:
         return t.to(self.dtype) if t.is_floating_point() else t
 
     def _tensor(self, w: Vector) -> Tensor:
+        if np.shape(w) != (self._n,):
+            raise InvalidArgument("w", f"shape {np.shape(w)}", f"({self._n},)", "one entry per trained parameter")
         return torch.from_numpy(np.array(w, dtype=self.numpy_dtype)).to(self.device)
 
     @staticmethod
@@ -352,8 +355,8 @@ class Objective:
             batch_norm = [c for c in names if "BatchNorm" in c]
             if batch_norm and len(self._chunks) > 1:
                 raise NonDeterministic(
-                    f"module: {batch_norm[0]} in training mode normalises each of the {len(self._chunks)} chunks by "
-                    "its own statistics, so the loss depends on the chunking",
+                    f"module: {batch_norm[0]} in training mode normalises each of the {len(self._chunks)} chunks "
+                    "by its own statistics, so the loss depends on the chunking",
                     "call module.eval(), or pass all samples in one chunk",
                 )
         if not isinstance(self._source, (tuple, list)):
@@ -385,6 +388,40 @@ class Objective:
             )
         if len(self._chunks) > 1 and np.isfinite(loss):
             self._verify_mean(loss)
+
+    def _check_products(self, w: Vector) -> None:
+        """Compare one exact product with differences, in float64 on a few samples.
+
+        An operation whose own backward pass is not differentiable (``once_differentiable`` and kin) drops out
+        of second derivatives **without an error**; this is where it is noticed.
+        """
+        x, y, count = self._chunks[0]
+        few = min(count, 16)
+        try:
+            twin = Objective(
+                self.module,
+                self.loss_fn,
+                [(_cut(x, 0, few), _cut(y, 0, few))],
+                dtype=torch.float64,
+                device=self.device,
+                hvp="exact",
+                check=False,
+            )
+            twin._math_attention, bound = self._math_attention, 1e-2
+            error = Point(twin, w).self_test()
+        except RuntimeError as failure:
+            if _no_second_derivative(failure):
+                return  # the product itself will say so, and step down
+            error, bound = 0.0, 1.0  # the module insists on its own dtype: nothing can be compared sharply
+        if error <= bound or not math.isfinite(error):
+            return
+        reason = f"exact products disagree with differences of the gradient by {error:.2g}: an operation drops out"
+        if self.requested_hvp == "exact":
+            raise InvalidArgument(
+                "hvp", "'exact'", "operations with a second derivative", reason + "; use hvp='auto' or 'fd'"
+            )
+        self.hvp_mode, self.hvp_reason = "fd", reason
+        self.notes.append(f"differences of the gradient: {reason}")
 
     def _verify_mean(self, _loss: float) -> None:
         """A loss that sums over samples would be weighted wrongly; two chunks against their union tell."""
@@ -464,6 +501,12 @@ class Point:
         o.products += len(V)
         if o.hvp_mode == "fd":
             return np.stack([self._difference(v) for v in V])
+        if not o._products_checked:
+            o._products_checked = True
+            o._check_products(self.w)
+            if o.hvp_mode == "fd":
+                self._graphs = []
+                return np.stack([self._difference(v) for v in V])
         try:
             return self._exact(V)
         except RuntimeError as error:
