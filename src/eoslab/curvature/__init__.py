@@ -3,6 +3,7 @@
 NumPy and SciPy only: whatever has a product v ↦ Hv can be measured.
 """
 
+from eoslab.curvature.density import Density, density
 from eoslab.curvature.lanczos import top_eigenpairs
 from eoslab.curvature.operator import (
     FunctionOperator,
@@ -12,16 +13,21 @@ from eoslab.curvature.operator import (
     preconditioned,
 )
 from eoslab.curvature.result import EigenResult
+from eoslab.curvature.trace import Estimate, trace
 from eoslab.curvature.tracker import Tracker, TrackerSettings
 
 __all__ = [
+    "Density",
     "EigenResult",
+    "Estimate",
     "FunctionOperator",
     "SymmetricOperator",
     "Tracker",
     "TrackerSettings",
     "as_operator",
+    "density",
     "hessian",
     "preconditioned",
     "top_eigenpairs",
+    "trace",
 ]
