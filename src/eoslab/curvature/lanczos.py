@@ -41,7 +41,7 @@ def top_eigenpairs(
     v0: Vector | None = None,
     max_products: int | None = None,
     max_basis: int | None = None,
-    safety: int = 10,
+    safety: int = 15,
     seed: int = 0,
 ) -> EigenResult:
     """The k algebraically largest ("LA"), smallest ("SA"), or k of both ends ("BE": k at each) eigenpairs.
