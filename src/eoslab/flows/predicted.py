@@ -30,6 +30,9 @@ __all__ = ["Predicted", "SmoothModel", "Top", "predicted_dynamics", "project_to_
 
 Array = NDArray[np.float64]
 
+#: A projection that has come here has left every place where derivatives can be computed.
+FAR = 1e20
+
 
 class SmoothModel(Protocol):
     """What is asked of a model: three derivatives at a point w of shape (n,)."""
@@ -100,7 +103,9 @@ def project_to_stable_set(
             x = x - u * slope / top.S
         if over and top.b_ss > 0:
             active = True
-            x = x - top.grad_S_perp * excess / top.b_ss
+            x = x - top.grad_S_perp * (excess / top.b_ss)
+        if not np.all(np.abs(x) <= FAR):
+            break
     return x, active, False
 
 

@@ -58,7 +58,8 @@ def _loss(ax: Any, run: Run, c: Context, view: View) -> None:
     panels.line(ax, run, run.series("loss"), view, top=top, color=DESCENT, linewidth=0.8, label="loss")
     scale = 0.5 * c.lambda2 * c.b**2
     _, band = surrogate_band(c)
-    if band is not None:
+    # on the way to infinity there is nothing to average
+    if band is not None and not c.cut:
         rows = slice(band.start, band.end)
         low, high = band.low, band.high
         if band.from_shadow is not None:
@@ -132,9 +133,11 @@ def _sharpness(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view
         name, a, b, low, high = interval
         x = _x(run, np.array([a, b - 1]), view)
         ax.fill_between(x, low, high, color=THIRD, alpha=0.12, linewidth=0, gid=name)
-        words = rf"$s_-/\eta \leq S \leq (2+\delta)/\eta$, $\delta$ = {number_text(high * c.lr - 2)} ({name})"
+        words = rf"$S \leq (2+\delta)/\eta$, $\delta$ = {number_text(high * c.lr - 2)} ({name})"
         for y, label in ((high, words), (low, "_")):
             ax.plot(x, [y, y], color=THIRD, linestyle=DASHDOT, linewidth=1.0, label=label, gid="interval")
+        ax.annotate(r"$s_-/\eta$", (x[-1], low), (-2, 2), textcoords="offset points", ha="right", va="bottom",
+                    color=THIRD, fontsize=8 * float(ax.yaxis.label.get_fontsize()) / 9)  # fmt: skip
     panels.line(ax, run, run.sharpness, view, top=top, color=DESCENT, linewidth=0.8, label="sharpness $S$")
     if gfs is not None:
         panels.line(ax, run, gfs, view, top=top, color=CONVERGENT, linestyle=(0, (6, 4)), label="GFS sharpness (7.1)")
@@ -147,8 +150,8 @@ def _sharpness(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view
     if got is not None:
         _upright(ax, run, got[0], view, f"5.1 holds from step {step_text(got[0])}", gid="5.1")
     ax.set_ylabel(run.sharpness_label)
-    # the words may have to lie on a bound
-    ax.legend(loc="best", frameon=True, framealpha=0.8, edgecolor="none")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2 if view.size == "single" else 4, borderaxespad=0.2,
+              handlelength=1.8, columnspacing=0.9)  # fmt: skip
 
 
 # -- entry ------------------------------------------------------------------------------------------------
