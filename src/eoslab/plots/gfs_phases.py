@@ -87,7 +87,8 @@ def _conserved(ax: Any, c: Context, x: Any, view: View) -> None:
     shown = values[np.isfinite(values)]
     if c.cut or np.abs(shown).max() > 1e3 * (abs(shown[0]) + 1):
         # a divergent run would flatten everything before its end
-        shown = shown[np.abs(shown) <= 3 * (abs(shown[0]) + 1)]
+        limit = 3 * (abs(float(shown[0])) + 1)
+        shown = np.clip(shown, -limit, limit)
     low, high = float(shown.min()), float(shown.max())
     room = (high - low) or 0.1 * abs(high) or 1.0
     ax.set_ylim(low - 0.3 * room, high + 0.1 * room)

@@ -70,14 +70,15 @@ def _loss(ax: Any, run: Run, c: Context, view: View) -> None:
         panels.curve(ax, x, surrogate, view, color=THIRD, linestyle=DASHDOT, linewidth=1.0,
                      label=r"$\frac{1}{2}\lambda_2|\tilde r|$")  # fmt: skip
         panels.between(ax, x, np.maximum(scale * low, 0), scale * high, view, color=THIRD, alpha=0.16, gid="4.7",
-                       label="its bounds (4.7)")  # fmt: skip
+                       label="bounds (4.7)")  # fmt: skip
     dagger = constrained(c)
     if dagger is not None:
         _, flow_loss = dagger
         panels.curve(ax, _x(run, np.arange(len(flow_loss)), view), flow_loss, view, color=INK, linestyle="--",
                      linewidth=0.9, label=r"$L^\dagger$ (6.1)")  # fmt: skip
     ax.set_ylabel("loss")
-    ax.legend(loc="best", ncols=2 if view.size != "single" else 1)
+    # below the panel: above it are the names of the phases
+    _legend(ax, loc="upper left", bbox_to_anchor=(-0.12, -0.02))
 
 
 def constrained(c: Context) -> tuple[Any, Any] | None:
@@ -133,14 +134,17 @@ def _sharpness(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view
         name, a, b, low, high = interval
         x = _x(run, np.array([a, b - 1]), view)
         ax.fill_between(x, low, high, color=THIRD, alpha=0.12, linewidth=0, gid=name)
-        words = rf"$S \leq (2+\delta)/\eta$, $\delta$ = {number_text(high * c.lr - 2)} ({name})"
-        for y, label in ((high, words), (low, "_")):
-            ax.plot(x, [y, y], color=THIRD, linestyle=DASHDOT, linewidth=1.0, label=label, gid="interval")
-        ax.annotate(r"$s_-/\eta$", (x[-1], low), (-2, 2), textcoords="offset points", ha="right", va="bottom",
-                    color=THIRD, fontsize=8 * float(ax.yaxis.label.get_fontsize()) / 9)  # fmt: skip
-    panels.line(ax, run, run.sharpness, view, top=top, color=DESCENT, linewidth=0.8, label="sharpness $S$")
+        small = 8 * float(ax.yaxis.label.get_fontsize()) / 9
+        ends = ((high, rf"$(2+\delta)/\eta$, $\delta$ = {number_text(high * c.lr - 2)}", -2, "top"),
+                (low, r"$s_-/\eta$", 2, "bottom"))  # fmt: skip
+        for y, words, gap, side in ends:
+            ax.plot(x, [y, y], color=THIRD, linestyle=DASHDOT, linewidth=1.0, gid="interval",
+                    label=f"proved ({name})" if y == high else "_")  # fmt: skip
+            ax.annotate(words, (x[-1], y), (-2, gap), textcoords="offset points", ha="right", va=side, color=INK,
+                        fontsize=small)  # fmt: skip
+    panels.line(ax, run, run.sharpness, view, top=top, color=DESCENT, linewidth=0.8, label="$S$")
     if gfs is not None:
-        panels.line(ax, run, gfs, view, top=top, color=CONVERGENT, linestyle=(0, (6, 4)), label="GFS sharpness (7.1)")
+        panels.line(ax, run, gfs, view, top=top, color=CONVERGENT, linestyle=(0, (6, 4)), label="GFS (7.1)")
     dagger = constrained(c)
     if dagger is not None:
         panels.curve(ax, _x(run, np.arange(len(dagger[0])), view), dagger[0], view, color=INK, linestyle="--",
@@ -150,8 +154,7 @@ def _sharpness(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view
     if got is not None:
         _upright(ax, run, got[0], view, f"5.1 holds from step {step_text(got[0])}", gid="5.1")
     ax.set_ylabel(run.sharpness_label)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2 if view.size == "single" else 4, borderaxespad=0.2,
-              handlelength=1.8, columnspacing=0.9)  # fmt: skip
+    _legend(ax)
 
 
 # -- entry ------------------------------------------------------------------------------------------------
@@ -171,15 +174,15 @@ def _entry(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view: Vi
     if isinstance(peak, tuple) and first:
         span = _x(run, np.array([c.T1 or 0, min(first, end)]), view)
         ax.plot(span, [(2 + peak[1]) / c.lr] * 2, color=OSCILLATORY, linestyle=DASHDOT, linewidth=1.0, gid="4.2",
-                label=r"first peak at most, from $\theta_0$ (4.2)")  # fmt: skip
+                label=r"first peak (4.2)")  # fmt: skip
     if "3.3" in found:
         low, high = (float(v) / c.lr for v in found["3.3"].predicted["s"])  # type: ignore[union-attr]
         ax.fill_between(x[[0, -1]], low, high, color=THIRD, alpha=0.12, linewidth=0, gid="3.3",
-                        label=r"proved from $\theta_0$ (3.3)")  # fmt: skip
+                        label="proved interval (3.3)")  # fmt: skip
     shown = np.isfinite(values)
     high = min(float(values[shown].max()), panels.CLIP * max(edge, float(values[0])))
     high = max(high, edge, (2 + peak[1]) / c.lr if isinstance(peak, tuple) else 0.0)
-    panels.curve(ax, x, values, view, top=2 * high, color=DESCENT, label=r"$\lambda_1\alpha^2$")
+    panels.curve(ax, x, values, view, top=2 * high, color=DESCENT)
     ax.set_xlim(x[0] if view.xscale == "linear" else x[1], x[-1] if x[-1] > x[0] else x[0] + 1)
     ax.set_xscale(view.xscale)
     low = float(values[shown].min())
@@ -188,7 +191,7 @@ def _entry(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view: Vi
     if isinstance(T1, tuple):
         a, b = _x(run, np.array(T1), view)
         ax.axvspan(a, b, color=THIRD, alpha=0.16, linewidth=0, gid="3.2",
-                   label=rf"$T_1 \in$ [{_whole(T1[0], up=True)}, {_whole(T1[1])}] proved (3.2)")  # fmt: skip
+                   label=rf"$T_1 \in$ [{_whole(T1[0], up=True)}, {_whole(T1[1])}] (3.2)")  # fmt: skip
     if c.T1 is not None:
         _upright(ax, run, c.T1, view, f"$T_1$ = {step_text(c.T1)}", gid="T1")
     else:
@@ -196,7 +199,14 @@ def _entry(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view: Vi
                     xycoords="axes fraction", textcoords="offset points", color=SOFT)  # fmt: skip
     ax.set_xlabel(r"time $\eta t$" if view.x == "time" else "step")
     ax.set_ylabel(r"$\lambda_1\alpha^2$")
-    ax.legend(loc="best")
+    if ax.get_legend_handles_labels()[0]:
+        _legend(ax)
+
+
+def _legend(ax: Any, **where: Any) -> None:
+    """Beside the panel, in one row: the bounds fill it."""
+    where = {"loc": "lower left", "bbox_to_anchor": (-0.12, 1.0), **where}
+    ax.legend(ncols=4, borderaxespad=0.2, handlelength=1.5, handletextpad=0.5, columnspacing=0.8, **where)
 
 
 def _whole(value: float, *, up: bool = False) -> str:
