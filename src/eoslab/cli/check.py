@@ -71,6 +71,8 @@ def register(app: typer.Typer) -> None:
 
         given = {"lambda1": lambda1, "lambda2": lambda2, "b": b, "lr": lr, "init": init}
         limit = whole_number("steps", steps, 0)
+        if file is not None and run is None and limit == 0:
+            raise WrongUsage("--output needs a run to draw on", "--steps 0", help="let it make steps")
         if run is not None:
             asked = [name for name, text in given.items() if text is not None]
             if asked:

@@ -126,8 +126,7 @@ def _strip(ax: Any, x: Any, mask: Any, y: float, view: View, **style: Any) -> No
 def _terms(ax: Any, c: Context, x: Any, view: View) -> None:
     """Running sums of −h²r²(α²−β2²), −h1²α²β1²(α²−β1²) and 2εr(1+r)β1² (I8); their sum is the change of c."""
     sums = [
-        np.append(0.0, np.cumsum(np.asarray(term)[:-1]))
-        for term in c_change(c.alpha, c.beta1, c.beta2, c.h, c.h1)
+        np.append(0.0, np.cumsum(np.asarray(term)[:-1])) for term in c_change(c.alpha, c.beta1, c.beta2, c.h, c.h1)
     ]
     drawn = [values[np.isfinite(values)] for values in sums]
     low, high = min(float(v.min()) for v in drawn), max(float(v.max()) for v in drawn)

@@ -1,4 +1,4 @@
-"""Around the constrained trajectory θ†: what the general theory and the explicit one predict, and what happened."""
+"""Around the constrained trajectory θ†: what the general and the explicit theory predict, and what happened."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def account(run: Run) -> Account:
         raise InvalidArgument("run", f"a run of {run.optimizer}", wanted, "the general theory is about it")
     model, rule = rebuild(run.ds)
     if not hasattr(model, "third") or not hasattr(model, "hessian"):
-        raise InvalidArgument("run", f"a run of {model.name}, which has no third derivative", "a model that has one")
+        raise InvalidArgument(
+            "run", f"a run of {model.name}, which has no third derivative", "a model that has one"
+        )
     if "w" not in run.ds or len(run.params) > LARGEST:
         raise InvalidArgument("run", f"{len(run.params)} parameters", f"a model of at most {LARGEST} parameters")
     if len(run.step) < 3 or np.any(np.diff(run.step) != 1):
@@ -74,7 +76,9 @@ def account(run: Run) -> Account:
         raise InvalidArgument("run", f"a run that stays below {run.threshold_label}", wanted)
     start = int(over[0])
     if start == 0:
-        raise InvalidArgument("run", f"a run that starts above {run.threshold_label}", wanted, "θ† starts below it")
+        raise InvalidArgument(
+            "run", f"a run that starts above {run.threshold_label}", wanted, "θ† starts below it"
+        )
     w = np.asarray(run.ds["w"].values, dtype=float)[start:]
     finite = np.all(np.isfinite(w), axis=1)
     rows = min(len(w) if finite.all() else int(np.argmin(finite)), STEPS + 1)
@@ -256,4 +260,3 @@ def _x(run: Run, steps: Any, view: View) -> Any:
 
 def _small(ax: Any) -> float:
     return 8 * float(ax.yaxis.label.get_fontsize()) / 9
-
