@@ -113,8 +113,8 @@ def project_to_stable_set(
 class Predicted:
     """Constrained trajectory and predicted displacement at steps 0 … T (rows), with the coefficients used.
 
-    ``dagger`` (T+1, n), ``u`` (T+1, n) the top eigenvector there, ``v`` (T+1, n) displacement from it, ``x`` = u·v,
-    ``y`` = ∇S⊥·v, ``sharpness`` = S(θ†), ``a_ps``, ``b_ss``, ``active`` (the constraint holds with equality),
+    ``dagger`` (T+1, n), ``u`` (T+1, n) the top eigenvector there, ``v`` (T+1, n) displacement from it,
+    ``x`` = u·v, ``y`` = ∇S⊥·v, ``sharpness`` = S(θ†), ``a_ps``, ``b_ss``, ``active`` (the constraint is tight),
     ``gap`` to the second eigenvalue. ``ok`` is False from the first step at which the projection did not converge;
     nothing is to be read off there.
     """
