@@ -78,7 +78,7 @@ def _loss(ax: Any, run: Run, c: Context, view: View) -> None:
                      linewidth=0.9, label=r"$L^\dagger$ (6.1)")  # fmt: skip
     ax.set_ylabel("loss")
     # below the panel: above it are the names of the phases
-    _legend(ax, loc="upper left", bbox_to_anchor=(-0.12, -0.02))
+    _legend(ax, view, loc="upper left", y=-0.02)
 
 
 def constrained(c: Context) -> tuple[Any, Any] | None:
@@ -154,7 +154,7 @@ def _sharpness(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view
     if got is not None:
         _upright(ax, run, got[0], view, f"5.1 holds from step {step_text(got[0])}", gid="5.1")
     ax.set_ylabel(run.sharpness_label)
-    _legend(ax)
+    _legend(ax, view)
 
 
 # -- entry ------------------------------------------------------------------------------------------------
@@ -200,13 +200,14 @@ def _entry(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view: Vi
     ax.set_xlabel(r"time $\eta t$" if view.x == "time" else "step")
     ax.set_ylabel(r"$\lambda_1\alpha^2$")
     if ax.get_legend_handles_labels()[0]:
-        _legend(ax)
+        _legend(ax, view)
 
 
-def _legend(ax: Any, **where: Any) -> None:
-    """Beside the panel, in one row: the bounds fill it."""
-    where = {"loc": "lower left", "bbox_to_anchor": (-0.12, 1.0), **where}
-    ax.legend(ncols=4, borderaxespad=0.2, handlelength=1.5, handletextpad=0.5, columnspacing=0.8, **where)
+def _legend(ax: Any, view: View, *, loc: str = "lower left", y: float = 1.0) -> None:
+    """Beside the panel, in one row: the bounds fill it. In one column of a page it needs the margin too."""
+    at = (-0.12 if view.size == "single" else 0.0, y)
+    ax.legend(ncols=4, loc=loc, bbox_to_anchor=at, borderaxespad=0.2, handlelength=1.5, handletextpad=0.5,
+              columnspacing=0.8)  # fmt: skip
 
 
 def _whole(value: float, *, up: bool = False) -> str:
