@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 __all__ = [
     "View",
     "band_marks",
+    "between",
     "by_parity",
     "crossing_mark",
+    "curve",
     "divergence_mark",
     "dots",
     "figure",
@@ -156,7 +158,14 @@ def line(ax: Axes, run: Run, values: Any, view: View, *, top: float = np.inf, **
     if run.alternates(values):
         by_parity(ax, run, values, view, (style.pop("color", None),) * 2, top=top, **style)
         return
-    x, y = run.x(view.x), np.asarray(values, dtype=float)
+    if _sparse(run, np.asarray(values, dtype=float)):
+        style = {**style, "linestyle": "none", "marker": "o"}
+    curve(ax, run.x(view.x), values, view, top=top, **style)
+
+
+def curve(ax: Axes, x: Any, values: Any, view: View, *, top: float = np.inf, **style: Any) -> None:
+    """A series over positions of its own (a prediction, say), thinned and cut as :func:`line` does."""
+    x, y = np.asarray(x, dtype=float), np.asarray(values, dtype=float)
     if view.xscale == "log":
         x, y = x[x > 0], y[x > 0]
     if ax.get_yscale() == "log":
@@ -164,9 +173,18 @@ def line(ax: Axes, run: Run, values: Any, view: View, *, top: float = np.inf, **
     # one point above the frame is enough to see where the line goes
     y = np.where(np.isnan(y), np.nan, np.minimum(y, top))
     keep = extremes(x, y, view.bins, log=view.xscale == "log")
-    if _sparse(run, y):
-        style = {**style, "linestyle": "none", "marker": "o"}
     ax.plot(x[keep], y[keep], **style)
+
+
+def between(ax: Axes, x: Any, low: Any, high: Any, view: View, **style: Any) -> None:
+    """A band between two smooth series, thinned to the page."""
+    x, low, high = (np.asarray(values, dtype=float) for values in (x, low, high))
+    rows = x > 0 if view.xscale == "log" else np.ones(len(x), dtype=bool)
+    x, low, high = x[rows], low[rows], high[rows]
+    keep = np.union1d(*(extremes(x, y, view.bins // 2, log=view.xscale == "log") for y in (low, high)))
+    if ax.get_yscale() == "log":
+        low, high = np.maximum(low, FLOOR), np.maximum(high, FLOOR)
+    ax.fill_between(x[keep], low[keep], high[keep], linewidth=0, **style)
 
 
 def by_parity(
