@@ -66,9 +66,26 @@ def _top(
 
 def command_tree() -> Any:
     """The parser's command object, all commands registered."""
-    from eoslab.cli import certify, check, completions, demo, doctor, explain, figure, lists, report, run, runs
+    from eoslab.cli import (
+        certify,
+        check,
+        completions,
+        demo,
+        doctor,
+        explain,
+        figure,
+        lists,
+        report,
+        run,
+        runs,
+        sharpness,
+        train,
+    )  # fmt: skip
 
-    for module in (run, demo, runs, check, certify, figure, report, lists, doctor, explain, completions):
+    modules = (
+        run, train, sharpness, demo, runs, check, certify, figure, report, lists, doctor, explain, completions
+    )  # fmt: skip
+    for module in modules:
         if not getattr(module, "registered", False):
             module.register(app)
             module.registered = True  # type: ignore[attr-defined]

@@ -139,13 +139,13 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
     plan = make(options, sources)
     at = _at(options["at"], plan.steps, 1)
     if options["dry_run"]:
-        _print_plan(plan.describe(), options["as_json"])
+        print_plan(plan.describe(), options["as_json"])
         return
     fits(plan.steps, plan.record_every, len(plan.model.params))
     from eoslab.results.store import Store
 
     store = Store(settings.store_root(options["out"]))
-    _writable(store.root)
+    writable(store.root)
     with Stop() as stop:
         if options["verbose"]:
             output.note(f"running {plan.command.removeprefix('eoslab run ')}   (Ctrl-C stops and saves)")
@@ -157,7 +157,7 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
         _finish(options, ds, stored, took, at, stop, plan)
 
 
-def _writable(folder: Path) -> None:
+def writable(folder: Path) -> None:
     """Refuse a store that cannot be written before the run rather than after it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     every = int(ds.attrs.get("record_every", 1))
     at = _at(options["at"], total, every)
     if options["dry_run"]:
-        _print_plan(
+        print_plan(
             {"run": str(path), "steps_made": made, "steps": total, "record_every": every}, options["as_json"]
         )
         return
@@ -432,7 +432,7 @@ def _details(facts: dict[str, Any], plan: Any) -> None:
                 output.line(f"  {name} from {source}")
 
 
-def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
+def print_plan(plan: dict[str, Any], as_json: bool) -> None:
     if as_json:
         output.emit({"plan": plan})
         return
