@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 import tempfile
@@ -185,6 +186,11 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     store = Store(settings.store_root(options["out"]))
     path = store.find(options["resume"])
     ds = open_run(path)
+    if ds.attrs.get("kind") == "network":
+        raise InvalidArgument(
+            "resume", options["resume"], "the run of a model",
+            f"a network goes on with: eoslab train --resume {options['resume']}",
+        )  # fmt: skip
     made, asked = int(ds["steps"]), _asked(ds)
     if str(ds["outcome"].values) == "diverged":
         raise InvalidArgument("resume", options["resume"], "a run that has not diverged")
@@ -335,7 +341,11 @@ def report_text(ds: Any, facts: dict[str, Any]) -> list[str]:
     if tau is not None:
         relative = f"  ({_eta_name(ds)} = {eta / tau:.3f})"
     loss, sharp = output.number(last["loss"], 3), output.number(last["sharpness"])
-    lines.append(f"  final loss        {loss:<12}  sharpness  {sharp}{relative}")
+    what = "sharpness "
+    if last["sharpness"] is None and math.isfinite(eta):
+        # a network whose rule has a preconditioner: that of P⁻¹H is what was measured
+        what, sharp = "preconditioned", output.number(eta / float(ds["lr"]))
+    lines.append(f"  final loss        {loss:<12}  {what} {sharp}{relative}")
     if first["gfs_sharpness"] is not None and last["gfs_sharpness"] is not None:
         top = f"largest {_eta_name(ds)}  {_ratio(facts)}" if tau is not None else ""
         change = f"{output.number(first['gfs_sharpness'])} → {output.number(last['gfs_sharpness'])}"

@@ -251,13 +251,11 @@ def _with_preset(options: Mapping[str, Any], sources: Mapping[str, str]) -> tupl
     if name not in PRESETS:
         raise UnknownName("preset", name, PRESETS)
     values: dict[str, Any] = {key.replace("-", "_"): value for key, value in PRESETS[name].options.items()}
-    if "optimizer" in options and sources.get("optimizer", "default") != "default":
+    own = {key for key in ("optimizer", "lr") if sources.get(key, "default") != "default"}
+    if own == {"optimizer"} and options["optimizer"] != values["optimizer"]:
         # the learning rate of a preset belongs to its optimizer
-        if sources.get("lr", "default") == "default" and options["optimizer"] != values["optimizer"]:
-            raise InvalidArgument(
-                "optimizer", options["optimizer"], f"--lr with it: the preset's {values['lr']} is for "
-                f"{values['optimizer']}",
-            )  # fmt: skip
+        expected = f"--lr with it: the preset's {values['lr']} is for {values['optimizer']}"
+        raise InvalidArgument("optimizer", options["optimizer"], expected)
     for key, value in values.items():
         if sources.get(key, "default") == "default":
             options[key], sources[key] = value, f"preset {name}"
@@ -280,7 +278,7 @@ def _probes(options: Mapping[str, Any]) -> list[Any]:
                 tol=parse.number("tol", options["tol"]),
                 dense=parse.number("dense", options["dense"]),
                 seed=parse.steps("seed", options["seed"]),
-            )  # fmt: skip
+            )
         )
     for item in (options["probes"] or "").split(","):
         name, _, often = item.strip().partition("=")

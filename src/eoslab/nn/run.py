@@ -322,7 +322,7 @@ class NetworkRun:
         recent = np.stack(before) if before else np.zeros((0, self.objective.n), self.objective.numpy_dtype)
         about = {
             "model": self.model,
-            "settings": dict(self.settings),
+            "settings": {"samples": self.objective.samples, **self.settings},
             "rule": self.rule.name,
             "rule_settings": {"lr": self.rule.lr, **self.rule.settings},
         }
@@ -415,7 +415,7 @@ def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = Non
             "resume", stored.id, "the run of a network", f"eoslab run --resume {stored.id} goes on with a model"
         )
     groups = provenance.parameters(ds)
-    settings = dict(groups["model"])
+    settings = {name: value for name, value in groups["model"].items() if name != "parameters"}
     if objective is None:
         if not (settings.get("arch") or settings.get("module")):
             raise InvalidArgument(
