@@ -316,8 +316,10 @@ def _train(options: dict[str, Any], sources: dict[str, str]) -> None:
         _finish(options, results, stop)
 
 
-def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool) -> Any:
-    """Train a plan with progress and Ctrl-C; returns the run, which is stored."""
+def execute(
+    plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool, replace: Any = None
+) -> Any:
+    """Train a plan with progress and Ctrl-C; returns the run, which is stored (in place of ``replace``)."""
     from eoslab.results.provenance import stamp
 
     nn = networks()
@@ -332,7 +334,7 @@ def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool
         objective, plan.rule, probes, batches, store,
         model=plan.model, settings=plan.settings, seed=plan.settings["seed"], loss=plan.settings["loss"],
         label=lambda ds: stamp(ds, command=plan.command, typed=plan.typed, sources=plan.sources),
-        checkpoint_every=plan.checkpoint_every, live=plan.live,
+        checkpoint_every=plan.checkpoint_every, live=plan.live, stored=replace,
     )  # fmt: skip
     if plan.settings.get("module"):
         run.loss = ""
