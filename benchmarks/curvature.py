@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,13 +175,12 @@ def with_eigenthings(o: Objective, w: Any, k: int, rung: float) -> tuple[Any, in
 
 def with_pyhessian(o: Objective, w: Any, k: int, tol: float) -> tuple[Any, int]:
     from pyhessian import hessian as pyhessian
-    from pyhessian import hessian_vector_product  # noqa: F401
 
     x, y, _ = o._chunks[0]
     module = o.module.to(o.dtype)
     module.load_state_dict(o.state_dict(w), strict=False)
     computer = pyhessian(module, o.loss_fn, data=(x, y), cuda=False)
-    import pyhessian.hessian as inner
+    inner: Any = sys.modules["pyhessian.hessian"]  # the package's attribute of that name is the class
 
     count, plain = 0, inner.hessian_vector_product
 
@@ -229,7 +229,7 @@ def points(seed: int, names: list[str], out: list[str]) -> None:
                     if label.startswith("hessian") and rung < k + 1:
                         continue
                     try:
-                        seconds, (values, count) = cpu(lambda m=method, k=k, r=rung: m(o, w, k, r))
+                        seconds, (values, count) = cpu(partial(method, o, w, k, rung))
                     except ImportError:
                         cell = "not installed"
                         break
@@ -286,7 +286,7 @@ def track(task: Task, k: int, tol: float, verify: int = 1) -> dict[str, float]:
 def tracking(seed: int, names: list[str], out: list[str], k: int = 1) -> None:
     out.append(f"\n## λ1…λ{k} at every step of gradient descent, tol 1e-3, seed {seed}\n")
     out.append(
-        f"Predicted (prototypes): {PREDICTED} extra GD steps; goal ≤ {GOAL} and ≤ {GOAL_PRODUCTS} products per step.\n"
+        f"Predicted (prototypes): {PREDICTED} extra GD steps; goal ≤ {GOAL}, ≤ {GOAL_PRODUCTS} products a step.\n"
     )
     out.append(
         "| task | steps | η·λ1/2 up to | products/step | extra GD steps | median error | worst error | out of "

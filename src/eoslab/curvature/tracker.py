@@ -50,6 +50,8 @@ GAP_FLOOR = 0.01
 GAP_CEILING = 0.05
 #: The estimate is asked to be below this share of tol, for what the model does not know.
 SAFETY = 0.5
+#: A rival that is closer than this share of θ is solved to this accuracy.
+RIVAL = 0.01
 #: Columns of Q worked on at a time: ten rows of them in float32 fit a second-level cache.
 BLOCK = 8192
 
@@ -61,7 +63,7 @@ class TrackerSettings:
     Attributes:
         k: number of largest eigenvalues.
         tol: relative error of each.
-        memory: recycled vectors m (k + 4 if 0); each costs n numbers and two passes per product.
+        memory: recycled vectors m (k + 7 if 0); each costs n numbers and two passes per product.
         max_products: budget per step; a step that exhausts it reports converged = False.
         max_cost: budget per step in gradient steps, if ``product_cost`` is told; the smaller budget holds.
         product_cost: price of one product in gradient steps.
@@ -83,7 +85,7 @@ class TrackerSettings:
     max_cost: float = math.inf
     product_cost: float = math.nan
     reseed: int = 200
-    refresh: int = 10
+    refresh: int = 8
     every: int = 1
     dense: float = 0.1
     loosen: float = 1.0
@@ -130,13 +132,14 @@ class Tracker:
 
     def __init__(self, k: int = 1, tol: float = 1e-3, **settings: Any) -> None:
         self.settings = TrackerSettings(k=k, tol=tol, **settings)
-        self._m = max(self.settings.memory or k + 4, k + 1)
+        self._m = max(self.settings.memory or k + 7, k + 1)
         self._buffer: Vector | None = None  # (rows, n); the first _rows rows are Q
         self._rows = 0
         self._G: Float = np.zeros((0, 0))
         self._waited = 0  # measurements since a rival was multiplied
         self._ages: Float = np.zeros(0)  # measurements since each row of Q was multiplied, a weighted mean
         self._drift = 0.0  # mean |Δθ_1| between measurements
+        self._rival_drift = 0.0  # |Δμ| per measurement of a rival, seen when it was multiplied again
         self._last_value = math.nan
         self.measured = 0
         self.total_matvecs = 0
@@ -199,7 +202,9 @@ class Tracker:
         theta, S = np.zeros(0), np.zeros((0, 0))
         resid = errors = np.zeros(0)
         finite = True
+        rival: tuple[int, int] | None = None
         refresh = bool(s.refresh) and self._rows > k and self._rival_due(k)
+        kk = k + 1 if refresh else k  # pairs to be solved for, the first rival among them when it is due
         while True:
             # The first vector is a row of Q: the model is diagonal in its own Ritz vectors.
             v = Q[M0 - 1] if p == 0 else np.asarray(x[:M].astype(dtype) @ Q[:M])
@@ -224,11 +229,14 @@ class Tracker:
                 Y[M, p] = beta
                 M += 1
             p += 1
+            if rival is not None and rival[0] == p - 1:  # how far the remembered value was off, per measurement
+                now, then = float(C[:M, p - 1] @ Y[:M, p - 1]), float(A0[rival[1], rival[1]])
+                self._rival_drift = max(0.5 * self._rival_drift, abs(now - then) / (self._ages[rival[1]] + 1))
             Cp, Yp = C[:M, :p], Y[:M, :p]
             T = Cp.T @ Yp
             T = (T + T.T) / 2
             theta, S = np.linalg.eigh(T)
-            top = np.arange(p)[::-1][:k]
+            top = np.arange(p)[::-1][:kk]
             R = Yp @ S[:, top] - (Cp @ S[:, top]) * theta[top]
             resid = np.sqrt((R * R).sum(0))
             # The model, corrected to reproduce the products of this point.
@@ -239,22 +247,27 @@ class Tracker:
             lam, Z = np.linalg.eigh((A + A.T) / 2)
             errors = self._estimate(theta[top], R, inner, P, M0, M)
             scale = max(abs(float(theta[0])), abs(float(theta[-1])))
-            enough = p >= min(k, n)
+            enough = p >= min(kk, n)
             wanted = SAFETY * tol * np.abs(theta[top])
+            if len(top) > k:
+                # The rival need only be known well enough to tell that it lies below: an unconverged Ritz value
+                # is too small, and a rival that has overtaken would go unnoticed.
+                wanted[k] = max(0.5 * float(theta[top[k - 1]] - theta[top[k]]), RIVAL * abs(float(theta[top[0]])))
             floor = 4 * precision * scale
             open_ = errors > np.maximum(wanted, floor)
             enough = enough and not open_.any() and (M0 > 1 or p >= min(n, 3))
             if p >= budget or p >= n or cap - 1 <= M:
                 break
             target = None
-            if refresh and (enough or p == 1):
+            if refresh and (enough or p == k):
                 refresh = False
                 target = self._stale(M0, Cp)
                 self._waited = 0
+                rival = None if target is None else (p, int(np.argmax(np.abs(target[:M0]))))
             if target is None:
                 if enough:
                     break
-                target = self._next(lam, Z, Cp, open_, k)
+                target = self._next(lam, Z, Cp, open_, kk)
             if target is None:  # the exact products span an invariant subspace: look outside
                 grown = self._append_random(Q, M)
                 if grown == M:
@@ -291,15 +304,19 @@ class Tracker:
         """Whether a mode below the wanted ones may have overtaken since it was last multiplied."""
         self._waited += 1
         mu = np.diag(self._G)
-        # Both may have moved by the mean drift, in opposite directions.
-        reach = mu + 2 * self._drift * (self._ages + 1)
+        reach = mu + self._speed * (self._ages + 1)
         return self._waited >= self.settings.refresh or bool(reach[:-k].max() >= mu[-k])
+
+    @property
+    def _speed(self) -> float:
+        """How fast a rival may close in: both may move by the mean drift, in opposite directions."""
+        return self._drift + max(self._drift, self._rival_drift)
 
     def _stale(self, M0: int, C: Float) -> Float | None:
         """The remembered mode that may have risen highest since it was last multiplied, orthogonal to C."""
         ages = self._ages + 1.0
         seen = (C[: len(ages)] ** 2).sum(1)  # share of each remembered mode that this point's products cover
-        reach = np.diag(self._G) + 2 * self._drift * ages
+        reach = np.diag(self._G) + self._speed * ages
         reach[seen > 0.5] = -math.inf
         j = int(np.argmax(reach))
         if not math.isfinite(reach[j]) or j >= M0:
@@ -441,7 +458,7 @@ class Tracker:
             "G": self._G.copy(),
             "ages": self._ages.copy(),
             "counts": np.array([self.measured, self.total_matvecs, self._last_step, self._waited], dtype=np.int64),
-            "floats": np.array([self._last_ratio, self._drift, self._last_value]),
+            "floats": np.array([self._last_ratio, self._drift, self._rival_drift, self._last_value]),
         }
 
     def restore(self, state: Mapping[str, Vector]) -> None:
@@ -454,4 +471,4 @@ class Tracker:
         self._G = np.array(state["G"], dtype=np.float64)
         self._ages = np.array(state["ages"], dtype=np.float64)
         self.measured, self.total_matvecs, self._last_step, self._waited = (int(c) for c in state["counts"])
-        self._last_ratio, self._drift, self._last_value = (float(x) for x in state["floats"])
+        self._last_ratio, self._drift, self._rival_drift, self._last_value = map(float, state["floats"])

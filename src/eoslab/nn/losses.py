@@ -15,6 +15,7 @@ __all__ = ["accuracy", "ce", "mse"]
 def mse(out: Tensor, y: Tensor) -> Tensor:
     """Mean over samples of ½‖f − y‖² (half the squared distance, summed over the outputs).
 
+    >>> import torch
     >>> mse(torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.zeros(2, 2)).item()
     2.25
     """
