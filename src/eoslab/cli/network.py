@@ -34,6 +34,8 @@ def described(options: Mapping[str, Any]) -> dict[str, Any]:
         path, colon, name = str(options["module"]).rpartition(":")
         if not (colon and path):
             path, name = str(options["module"]), "build"
+        if not Path(path).expanduser().is_file():
+            raise InvalidArgument("module", options["module"], "file.py:function", f"there is no file {path}")
         # a run is resumed from another folder as well
         settings["module"] = f"{Path(path).expanduser().resolve()}:{name}"
     else:

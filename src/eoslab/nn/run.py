@@ -436,7 +436,10 @@ def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = Non
 
     def label(new: xr.Dataset) -> xr.Dataset:
         new = new.assign_attrs(kept)
-        return provenance.stamp(new, typed=typed) if typed is not None else new
+        if typed is None:
+            return new
+        # as the longer run would have been asked for
+        return provenance.stamp(new, typed=typed | ({"steps": str(run.asked)} if "steps" in typed else {}))
 
     run = NetworkRun(
         objective, RULES[name](**rule_settings), probes, batches, Store(stored.path.parent),
