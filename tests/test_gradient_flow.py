@@ -11,6 +11,9 @@ from eoslab.dynamics import GradientFlow
 from eoslab.flows.gradient_flow import IMPLICIT, METHODS, gradient_flow
 from eoslab.models import Berthier, Minimalist, MinimalistD, Quadratic
 from eoslab.optimizers import GD
+from eoslab.results.provenance import rebuild
+from eoslab.results.resume import resume
+from eoslab.results.store import Store, open_run
 
 RTOL = 1e-10
 
@@ -81,6 +84,20 @@ def test_points_fix_the_spacing_and_a_run_in_two_pieces_agrees():
     assert float(half.time[-1]) == 500.0
     # the integrator restarts in between: equal to its tolerances, times 10³ steps
     np.testing.assert_allclose(half.w, whole.w[:51], rtol=1e3 * RTOL, atol=1e3 * RTOL)
+
+
+def test_a_stored_flow_goes_on(tmp_path):
+    model, w0 = MinimalistD(lambdas=(1.0, 0.01), v=(0.0, 1.0)), (0.5, 0.1, 0.1)
+    rule = GradientFlow(time=1000.0, points=100)
+    whole = eoslab.trajectory(model, rule, w0, steps=100)
+    saved = Store(tmp_path).save(eoslab.trajectory(model, rule, w0, steps=40))
+    stored = open_run(saved.path)
+    assert rebuild(stored) == (model, rule)
+    more = resume(stored, 100)
+    assert more.step.values.tolist() == list(range(101))
+    np.testing.assert_allclose(more.w, whole.w, rtol=1e3 * RTOL, atol=1e3 * RTOL)
+    drift = np.abs(model.conserved(more.w.values) - model.conserved(w0))
+    np.testing.assert_array_equal(more.conserved_drift, drift)
 
 
 def test_chunks_change_a_flow_by_no_more_than_its_tolerances(monkeypatch):

@@ -68,6 +68,11 @@ class GradientFlow:
         """The settings by name."""
         return {name: getattr(self, name) for name in ("time", "points", "method", "rtol", "atol")}
 
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> GradientFlow:
+        """The inverse of :attr:`settings`."""
+        return cls(**settings)
+
     @property
     def lr(self) -> float:
         """The time between two stored points."""

@@ -46,7 +46,6 @@ CASES = {
     "run --seed x": ("E101", "--seed", ""),
     "run --at 5,x": ("E101", "--at", ""),
     "run --at 4000": ("E101", "--at", ""),
-    "run --at 7 --record-every 10": ("E101", "--at", ""),
     "run --beta 0.9": ("E101", "--beta", "gd takes --lr"),
     "run --optimizer adam --beta1 1": ("E101", "--beta1", ""),
     "run --batch 5": ("E101", "--batch", ""),

@@ -1,12 +1,10 @@
-"""Tests of networks: collected where PyTorch is installed, on one thread for a fixed order of summation."""
+"""Tests of networks: collected where torch is installed. One thread: a fixed order of summation."""
 
-from importlib.util import find_spec
+import importlib.util
 
-collect_ignore_glob: list[str] = []
-if find_spec("torch") is None:
-    collect_ignore_glob.append("test_*.py")
-else:
+collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["test_*.py"]
+
+if importlib.util.find_spec("torch"):
     import torch
 
-    # nor does one process take the cores of another
     torch.set_num_threads(1)

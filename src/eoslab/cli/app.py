@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -64,28 +65,17 @@ def _top(
 ) -> None: ...
 
 
+#: One module a command (or group), in the order of the help.
+COMMANDS = (
+    "run", "train", "sharpness", "demo", "sweep", "flow", "runs", "check", "certify", "figure", "report", "lists",
+    "doctor", "explain", "completions",
+)  # fmt: skip
+
+
 def command_tree() -> Any:
     """The parser's command object, all commands registered."""
-    from eoslab.cli import (
-        certify,
-        check,
-        completions,
-        demo,
-        doctor,
-        explain,
-        figure,
-        lists,
-        report,
-        run,
-        runs,
-        sharpness,
-        train,
-    )  # fmt: skip
-
-    modules = (
-        run, train, sharpness, demo, runs, check, certify, figure, report, lists, doctor, explain, completions
-    )  # fmt: skip
-    for module in modules:
+    for name in COMMANDS:
+        module = import_module(f"eoslab.cli.{name}")
         if not getattr(module, "registered", False):
             module.register(app)
             module.registered = True  # type: ignore[attr-defined]

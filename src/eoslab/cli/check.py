@@ -102,7 +102,7 @@ def _stored(store: str | None, ref: str) -> tuple[Any, Any, tuple[float, ...], i
     model, rule = rebuild(ds)
     if model.name != "minimalist" or rule.name not in ("gd", "gd-floor", "gd-cap"):
         raise InvalidArgument(
-            "RUN", f"{path.stem}: {rule.name} on {model.name}", "gradient descent or a projection of it on minimalist",
+            "RUN", f"{path.stem}: {rule.name} on {model.name}", "gradient descent (or a projection) on minimalist",
             "the theory is about the two-input model",
         )  # fmt: skip
     return model, rule, tuple(ds["w"].values[0].tolist()), int(ds["steps"])

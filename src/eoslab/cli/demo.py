@@ -151,8 +151,8 @@ def _network_text(ds: Any, command: str) -> list[str]:
         "No formula gives S here: it is measured at every step",
         f"   with an error bound, by {facts['hvp_per_step']:.1f} Hessian-vector products a step.",
         f"   {_spark(ratio, float(ratio.min()), float(ratio.max()))}",
-        f"   η·S/2 rises from {ratio[0]:.3f}, passes 1 at step {crossing}, overshoots to {ratio.max():.3f} and stays",
-        f"   at the edge: {facts['mean_ratio_second_half']:.3f} in the mean of the second half, while the loss falls "
+        f"   η·S/2 rises from {ratio[0]:.3f}, passes 1 at step {crossing}, reaches {ratio.max():.3f} and stays",
+        f"   at the edge: {facts['mean_ratio_second_half']:.3f} in the mean of the second half, the loss falling "
         f"({loss[0]} → {loss[1]}).",
     ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""``eoslab figure NAME RUN... -o FILE``: a static figure of stored runs."""
+"""``eoslab figure NAME RUN... -o FILE``: a static figure of stored runs or of a map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZES = ("single", "double", "slide")
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command(help="Draw a figure of stored runs as PDF, SVG or PNG.")
+    @app.command(help="Draw a figure of stored runs, or of the map of a sweep, as PDF, SVG or PNG.")
     def figure(
         name: Annotated[
             str, typer.Argument(metavar="NAME", help="Figure (eoslab list figures).", autocompletion=_figures)
@@ -44,7 +44,12 @@ def register(app: typer.Typer) -> None:
             raise UnknownName("format", suffix or file, FORMATS, "output")
         if size not in SIZES:
             raise UnknownName("size", size, SIZES)
-        _, datasets = opened(store, run)
+        if FIGURES[name].of == "map":
+            from eoslab.results.sweep import open_sweep
+
+            datasets = [open_sweep(path) for path in run]
+        else:
+            _, datasets = opened(store, run)
 
         from eoslab.plots import save_figure
 

@@ -256,10 +256,10 @@ def execute(
     import eoslab
 
     with Progress(text, quiet) as progress:
-        with progress.waiting("preparing the kernel (compiled once for each model and optimizer)"):
+        waiting = progress.waiting("preparing the kernel (compiled once for each model and optimizer)")
+        with waiting, without(*UNNEEDED):
             # one step loads or compiles what the run needs, so that the seconds are those of the run
-            with without(*UNNEEDED):
-                eoslab.trajectory(plan.model, plan.rule, plan.w0, steps=1)
+            eoslab.trajectory(plan.model, plan.rule, plan.w0, steps=1)
         began = time.perf_counter()
         ds = eoslab.trajectory(
             plan.model, plan.rule, plan.w0, steps=plan.steps, record_every=plan.record_every, keep=keep,

@@ -19,7 +19,13 @@ from eoslab.core.errors import InvalidArgument
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["grid_of", "sweep"]
+__all__ = ["grid_of", "register", "sweep"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help="Run every cell of a grid of parameters and write the map.")(sweep)
+
 
 #: Without a terminal, one line of progress per so many seconds.
 INTERVAL = 10.0

@@ -316,9 +316,7 @@ def _train(options: dict[str, Any], sources: dict[str, str]) -> None:
         _finish(options, results, stop)
 
 
-def execute(
-    plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool, replace: Any = None
-) -> Any:
+def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool, replace: Any = None) -> Any:
     """Train a plan with progress and Ctrl-C; returns the run, which is stored (in place of ``replace``)."""
     from eoslab.results.provenance import stamp
 

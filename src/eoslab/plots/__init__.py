@@ -28,13 +28,14 @@ FORMATS = ("pdf", "svg", "png")
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the catalogue: its name, what it shows, and how many runs it takes."""
+    """A figure of the catalogue: its name, what it shows, and how many runs (or which kind of map) it takes."""
 
     name: str
     title: str
     description: str
     min_runs: int = 1
     max_runs: int = 1
+    of: str = "runs"
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -55,6 +56,8 @@ _CATALOGUE = (
     Figure("eigenvalues", "Eigenvalues", "the largest eigenvalues of the Hessian"),
     Figure("gd-vs-flow", "Descent and flow", "a run and its gradient flow at equal time, with the distance", 2, 2),
     Figure("directions", "Directions", "variance, share of the learnable part and oscillation of d inputs"),
+    Figure("phase-map", "Phase map", "regimes of a sweep, with the boundaries of the theory", of="map"),
+    Figure("bifurcation", "Bifurcation diagram", "last iterates along a sweep with one axis", of="map"),
 )
 #: Every figure by name.
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _CATALOGUE}
@@ -78,10 +81,32 @@ def draw(name: str, datasets: xr.Dataset | Iterable[xr.Dataset], *, ax: Any = No
             f"{figure.min_runs}" if figure.min_runs == figure.max_runs else f"{figure.min_runs}–{figure.max_runs}"
         )
         raise InvalidArgument("runs", f"{len(runs)} runs", f"{few} for the figure {name!r}")
+    if figure.of == "map":
+        return _draw_map(figure, runs[0], ax, **options)
     axes = figure.function(*runs, ax=ax, **options)
     first = axes[0] if isinstance(axes, Sequence) else axes
     drawing: Drawing = first.figure
     return drawing
+
+
+def _draw_map(
+    figure: Figure, ds: xr.Dataset, ax: Any, size: str = "single", usetex: bool = False, **more: Any
+) -> Any:
+    """Maps have their own axes and no time; the page and the style are those of the other figures."""
+    from matplotlib.figure import Figure as Page
+
+    from eoslab.plots.style import SIZES, styled
+
+    if figure.name == "bifurcation" and "period" in ds and "last" not in ds.dims:
+        from eoslab.results.bifurcation import bifurcation_of
+
+        ds = bifurcation_of(ds)
+    with styled(size, usetex):
+        if ax is None:
+            width = SIZES[size].width
+            ax = Page(figsize=(width, 0.62 * width), layout="constrained").add_subplot()
+        figure.function(ds, ax=ax, **more)
+    return ax.figure
 
 
 def save_figure(

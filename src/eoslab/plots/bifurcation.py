@@ -38,9 +38,11 @@ def bifurcation(ds: xr.Dataset, quantity: str = "eta_sharpness", *, ax: Axes | N
     ax.plot(
         np.repeat(at, values.shape[1]),
         values.ravel(),
-        ",",
+        ".",
+        markersize=1.4,
+        markeredgewidth=0,
         color="#0072B2",
-        alpha=0.6,
+        alpha=0.7,
         rasterized=values.size > 20000,
     )
     if quantity == "eta_sharpness":

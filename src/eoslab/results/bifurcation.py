@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eoslab.core.catalog import find
 from eoslab.core.errors import InvalidArgument, whole
 from eoslab.results.cells import NO_START, Problem
+from eoslab.results.grid import parse_value
 from eoslab.results.sweep import Plan, plan, sweep
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["basins", "bifurcation", "lyapunov"]
+__all__ = ["basins", "bifurcation", "bifurcation_of", "lyapunov"]
 
 
 def bifurcation(
@@ -62,6 +65,41 @@ def bifurcation(
     if _has_tangent(problem.rule):
         ds["lyapunov"] = lyapunov(model, rule, grid, steps=steps, w0=w0)["lyapunov"]
     return ds
+
+
+def bifurcation_of(ds: xr.Dataset, *, keep: int = 128) -> xr.Dataset:
+    """The bifurcation diagram along the axis of a one-dimensional sweep (its model, rule, start and steps)."""
+    fixed = json.loads(ds.attrs["parameters"])
+    axes = [str(name) for name in ds["regime"].dims if ds.sizes[name] > 1]
+    if len(axes) != 1:
+        raise InvalidArgument(
+            "map", f"axes {', '.join(map(str, ds['regime'].dims))}", "a map that varies along one axis",
+            "e.g. eoslab sweep --lr 1:4:800 --steps 5000 -o line.zarr",
+        )  # fmt: skip
+    model, rule = fixed["model"], fixed["optimizer"]
+    # an axis with one value is a setting
+    for name in (str(name) for name in ds["regime"].dims if ds.sizes[name] == 1):
+        value = ds[name].values[0]
+        if name == "init":
+            fixed["w0"] = list(parse_value(str(value)))
+        elif name == "ratio":
+            model["lambda2"] = float(value) * float(model["lambda1"])
+        elif name in model:
+            model[name] = value
+        else:
+            rule[name] = value
+    if fixed["w0"] == "function":
+        raise InvalidArgument(
+            "map", "starts computed by a function", "a map made by the command or with fixed starts"
+        )
+    made = []
+    for package, kind in (("eoslab.models", "model"), ("eoslab.optimizers", "optimizer")):
+        plugin = find(package, fixed[kind]["name"], kind)
+        given = {name: float(value) for name, value in fixed[kind].items() if name != "name"}
+        # a rule without its learning rate is a family, the sweep's axis completes it
+        made.append(plugin(**given) if kind == "model" or "lr" in given else plugin)
+    grid = {axes[0]: ds[axes[0]].values.tolist()}
+    return bifurcation(*made, grid, steps=int(fixed["steps"]), keep=keep, w0=fixed["w0"])
 
 
 def lyapunov(

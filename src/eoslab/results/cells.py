@@ -285,9 +285,8 @@ def _least(recording: Any) -> float:
         return np.nan
     least = np.inf
     for rows in recording.rows:
-        mantissa = rows["w"] if rows["mantissa"] is None else rows["mantissa"]
-        size = np.abs(mantissa[:, which[0]])
-        exponent = 0 if rows["exponent"] is None else rows["exponent"][:, which[0]]
+        size = np.abs(rows.get("mantissa", rows["w"])[:, which[0]])
+        exponent = rows["exponent"][:, which[0]] if "exponent" in rows else 0
         least = min(least, float(_log2(size, exponent).min()))
     return least
 

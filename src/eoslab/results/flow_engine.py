@@ -20,6 +20,10 @@ class FlowEngine:
     tolerances, not bit for bit.
     """
 
+    #: What the rows hold beyond the schema, and that they say themselves that there are no phases.
+    extras = ("conserved_drift",)
+    defines_phases = True
+
     def __init__(self, model: Any, rule: Any) -> None:
         self.model, self.rule = model, rule
         self.homogeneous: tuple[int, ...] = ()

@@ -260,14 +260,15 @@ def _folded(step: np.ndarray, eta: np.ndarray, threshold: float | None) -> _Fold
     top = int(step[rows[np.argmax(eta[rows])]])
     if threshold is None:
         return _Fold(crossings, events, top)
-    fold = shared_kernel().fold
+    fold, before = shared_kernel().fold, np.nan
     for part in np.split(rows, np.flatnonzero(np.diff(step[rows]) != 1) + 1):
         n = len(part)
         kinds, steps, values = np.empty(3 * n, np.int8), np.empty(3 * n, np.int64), np.empty(3 * n)
         crossings, extreme, extreme_at, used = fold(
-            crossings, extreme, extreme_at, eta[part] >= threshold, eta[part], n, int(step[part[0]]),
+            crossings, extreme, extreme_at, eta[part] >= threshold, eta[part], before, n, int(step[part[0]]),
             kinds, steps, values,
         )  # fmt: skip
+        before = float(eta[part[-1]])
         events += zip(kinds[:used].tolist(), steps[:used].tolist(), values[:used].tolist(), strict=True)
     return _Fold(crossings, events, top)
 

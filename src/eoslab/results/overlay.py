@@ -84,7 +84,6 @@ def agreement(ds: xr.Dataset, cells: Overlay) -> float | None:
     crossed = ds["first_crossing"].values >= 0
     undecided = (ds["outcome"].values == running) & (ds["regime"].values == stable)
     counted = (ds["regime"].values >= 0) & ~undecided & ~started_above & cells.exists
-    counted |= (ds["regime"].values >= 0) & crossed & (ds["excursions"].values == 0)
     if not counted.any():
         return None
     predicted = BOUNDARIES["edge"](cells.lr, cells.p, cells.w) > 0

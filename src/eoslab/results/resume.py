@@ -10,7 +10,7 @@ import numpy as np
 
 from eoslab.core.errors import DamagedRun, InvalidArgument, whole
 from eoslab.core.vocabulary import EVENTS
-from eoslab.kernels.engine import State
+from eoslab.kernels.engine import EXTRA, State
 from eoslab.results import provenance
 from eoslab.results.trajectory import Columns, Recording, engine_for
 from eoslab.theory import classifier
@@ -144,6 +144,7 @@ def _columns(ds: xr.Dataset, engine: Any) -> Columns:
     """The kept steps of a data set, as a recording holds them."""
     rows: Columns = {"step": ds["step"].values, "phase": ds["phase"].values}
     rows |= {name: ds[variable].values for name, variable in VARIABLES.items()}
+    rows |= {EXTRA + name: ds[name].values for name in getattr(engine, "extras", ())}
     if "w_exponent" in ds:
         rows |= {"mantissa": ds["w_mantissa"].values, "exponent": ds["w_exponent"].values}
     elif "beta1_exponent" in ds:

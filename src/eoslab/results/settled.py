@@ -20,8 +20,8 @@ LOOK = 512
 def settled_trajectory(model: Any, rule: Any, w0: Any, steps: int, *, settle: bool = True) -> Trajectory:
     """Every step of ``rule`` on a Minimalist model from w0, until Theorem 5.1 or 5.3 decides the rest.
 
-    ``steps`` is the most that is made. The same states as :func:`eoslab.theory.orbit.orbit` up to rounding, a hundred times faster: β1 by mantissa
-    and exponent, looked at every 512 steps. ``settle=False`` makes all steps.
+    ``steps`` is the most that is made; ``settle=False`` makes all of them. The same states as
+    :func:`eoslab.theory.orbit.orbit` up to rounding, much faster, with β1 by mantissa and exponent.
     """
     engine = LowDimensionalEngine(model, rule)
     state = State.start(w0)

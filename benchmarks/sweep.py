@@ -1,0 +1,165 @@
+"""Maps: steps per second against the same loop in C with AVX2 and against NumPy, and how cost grows.
+
+    python benchmarks/sweep.py [--cells 1000000] [--steps 2000] [--quick]
+
+The peer is compiled with ``cc -O3 -mavx2``. Times are of this process and noisy on a shared machine: peers run in
+turn in one process, and the least of three counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eoslab.kernels.compiler import lanes_kernel
+from eoslab.models import Minimalist
+from eoslab.optimizers import GD
+from eoslab.results.cells import Problem
+from eoslab.results.sweep import cores, counts, sweep
+
+START = (0.3, 1e-3, 0.1)
+
+
+def cells(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Learning rates and ratios of a square grid of about n cells."""
+    side = round(n**0.5)
+    lr, ratio = np.meshgrid(np.linspace(1, 4, side), np.geomspace(1e-4, 0.5, side), indexing="ij")
+    return lr.ravel(), ratio.ravel()
+
+
+def peer() -> ctypes.CDLL:
+    """The C loop, compiled."""
+    source = Path(__file__).with_name("sweep_peer.c")
+    out = Path(tempfile.mkdtemp()) / "sweep_peer.so"
+    flags = ["-O3", "-mavx2", "-ffp-contract=off", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, str(source), "-o", str(out), "-lm"], check=True)
+    library = ctypes.CDLL(str(out))
+    library.map.restype = ctypes.c_int64
+    return library
+
+
+def in_c(library: ctypes.CDLL, lr: np.ndarray, ratio: np.ndarray, steps: int) -> tuple[int, dict[str, np.ndarray]]:
+    """Steps made, and T1, T2, ups and the largest η·S."""
+    n = len(lr)
+    out: dict[str, np.ndarray] = {name: np.zeros(n, np.int32) for name in ("T1", "T2", "ups")}
+    out |= {name: np.zeros(n) for name in ("top", "least")}
+    start = np.array(START)
+
+    def at(a: np.ndarray) -> ctypes.c_void_p:
+        return a.ctypes.data_as(ctypes.c_void_p)
+
+    made = library.map(
+        at(lr), at(ratio), ctypes.c_int64(n), at(start), ctypes.c_int64(steps), *[at(a) for a in out.values()]
+    )
+    return made, out
+
+
+def in_numpy(lr: np.ndarray, ratio: np.ndarray, steps: int) -> int:
+    """The same predicates on whole arrays, without the exact eigenvalue: an advantage for NumPy."""
+    x, y, z = (np.full(len(lr), v) for v in START)
+    tau, least, top = 2 / lr, np.full(len(lr), np.inf), np.zeros(len(lr))
+    was, ups = np.zeros(len(lr), bool), np.zeros(len(lr), int)
+    t1, t2 = np.full(len(lr), -1), np.full(len(lr), -1)
+    with np.errstate(all="ignore"):
+        for t in range(steps):
+            a2 = x * x
+            q, c1, c2 = y * y + ratio * z * z, 2 * x * y, ratio * (2 * x * z - 1)
+            d1, d2 = tau - a2, tau - ratio * a2
+            above = ~((d1 > 0) & (d2 > 0) & ((tau - q) * d1 * d2 > c1 * c1 * d2 + c2 * c2 * d1))
+            ups += above & ~was
+            was = above
+            np.maximum(top, lr * a2, out=top)
+            r = x * z - 1
+            on = (r > -1) & (r <= 1e-9)
+            t1[(t1 < 0) & on & (lr * a2 >= 2)] = t
+            t2[(t2 < 0) & on & (2 * z * z >= lr)] = t
+            np.minimum(least, np.abs(y), out=least)
+            h = lr * ratio
+            x, y, z = x * (1 - lr * y * y - h * z * z) + h * z, y * (1 - lr * a2), z * (1 - h * a2) + h * x
+    return steps * len(lr)
+
+
+def least_of(runs: int, f: Callable[[], int]) -> float:
+    """Nanoseconds a step, the least of some runs."""
+    best = np.inf
+    for _ in range(runs):
+        began = time.perf_counter()
+        made = f()
+        best = min(best, (time.perf_counter() - began) / made * 1e9)
+    return best
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--cells", type=int, default=1_000_000)
+    options.add_argument("--steps", type=int, default=2000)
+    options.add_argument("--quick", action="store_true", help="a hundredth of the cells")
+    chosen = options.parse_args()
+    n = chosen.cells // (100 if chosen.quick else 1)
+    report: dict[str, Any] = {"cores": cores()}
+
+    lr, ratio = cells(10_000)
+    problem = Problem(Minimalist, GD, START, chosen.steps, ("lr", "ratio"))
+    columns = {"lr": lr, "ratio": ratio}
+    lanes_kernel(Minimalist, GD)
+    began = time.perf_counter()
+    problem.compute({name: column[:1] for name, column in columns.items()})
+    report["compile or load, s"] = time.perf_counter() - began
+
+    table: dict[str, np.ndarray] = {}
+
+    def ours() -> int:
+        table.update(problem.compute(columns))
+        return int(table["steps"].sum())
+
+    library, found = peer(), {}
+
+    def theirs() -> int:
+        made, out = in_c(library, lr, ratio, chosen.steps)
+        found.update(out)
+        return made
+
+    # in turn, so that a busy moment of the machine meets both
+    pairs = [(least_of(1, ours), least_of(1, theirs)) for _ in range(5)]
+    report["ns a step, eoslab, one core"] = min(a for a, _ in pairs)
+    report["ns a step, C with AVX2"] = min(b for _, b in pairs)
+    report["eoslab / C"] = min(a for a, _ in pairs) / min(b for _, b in pairs)
+    # the peer looks at the states of steps 0 … steps − 1 in whole visits
+    seen = Problem(Minimalist, GD, START, chosen.steps - 1, ("lr", "ratio")).compute(columns)
+    ended = np.isfinite(found["top"])
+    report["same T1, T2, excursions and max η·S as C"] = all(
+        bool((found[a] == seen[b])[ended].all())
+        for a, b in (("T1", "T1"), ("T2", "T2"), ("ups", "excursions"), ("top", "max_eta_sharpness"))
+    )
+    report["ns a step, NumPy"] = least_of(1, lambda: in_numpy(lr, ratio, 200))
+
+    growth = {}
+    for size in (1_000, 10_000, 100_000):
+        a, b = cells(size)
+        part = {"lr": a, "ratio": b}
+        growth[size] = least_of(2, lambda part=part: int(problem.compute(part)["steps"].sum()))
+    report["ns a step over cells"] = growth
+
+    side = round(n**0.5)
+    grid = {"lr": f"1:4:{side}", "ratio": f"1e-4:0.5:{side}:log"}
+    for workers in (1, cores()):
+        began = time.perf_counter()
+        ds = sweep(Minimalist, GD, grid, steps=chosen.steps, w0=START, workers=workers)
+        report[f"{side * side} cells x {chosen.steps} steps, {workers} threads, s"] = time.perf_counter() - began
+    report["regimes"] = counts(ds)["regime"]
+    report["peak memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(report, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
