@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 # The stamp is renewed when the requirements change, so the environment is made once and found again at once.
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench docs clean env
+# PyTorch is large and optional: only what asks for it installs it.
+TORCH := $(VENV)/.torch
+
+.PHONY: demo test check bench docs clean env torch
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    create the environment, run the main job, show the report"
 	@echo "make test    the tests        make check   lint, types, import contracts"
+	@echo "make torch   add PyTorch, for networks; the tests of networks then run with the others"
 	@echo "make bench   measure speed and memory against named peers"
 
 env: $(STAMP)
@@ -19,6 +23,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+torch: $(TORCH)
+
+$(TORCH): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	touch $@
 
 demo: $(STAMP)

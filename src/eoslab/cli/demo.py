@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +42,9 @@ DIGITS = {"data": "digits", "target": "parity", "init": "0.3,0.02", "steps": "30
 SMALL = Case("digits, η = 1", {**DIGITS, "lr": "1"})
 LARGE = Case("digits, η = 2", {**DIGITS, "lr": "2"})
 CASES = (CYCLES, THEORY, SMALL, LARGE)
+#: The options of ``eoslab train`` for the network, where PyTorch is installed.
+NETWORK = {"hidden": "64,64", "samples": "300", "lr": "2/10", "steps": "500", "eigs": "1"}
+NETWORK_NAME = "a tanh network on digits"
 
 INTRODUCTION = """\
 Gradient descent with learning rate η is stable only where the sharpness S, the largest eigenvalue of
@@ -69,17 +74,28 @@ def register(app: typer.Typer) -> None:
             done[case], stored[case], plan = _run(case, folder, quiet)
             for text in SECTIONS[case](done[case], plan):
                 say(text)
-        report = _report(done, folder)
+        datasets = {case.name: ds for case, ds in done.items()}
+        commands = [case.plan().command for case in done]
+        ids = {case.name: {"id": stored[case].id, "run": str(stored[case].path)} for case in CASES}
+        if find_spec("torch") is None:
+            say(f"\n{output.bold('4  A network')}\n   measured the same way: pip install 'eoslab[torch]'")
+        else:
+            network, kept, command = _network(folder, quiet)
+            datasets[NETWORK_NAME] = network
+            commands.append(command)
+            ids[NETWORK_NAME] = {"id": kept.id, "run": str(kept.path)}
+            for text in _network_text(network, command):
+                say(text)
+        report = _report(datasets, commands, folder)
         took = time.perf_counter() - began
         if as_json:
-            runs = {case.name: {"id": stored[case].id, "run": str(stored[case].path)} for case in CASES}
             theory = dict(zip(("T1_theory", "T1_measured"), _entry(done[THEORY], THEORY.plan()), strict=True))
-            output.emit({"report": str(report), "runs": runs, **theory, "seconds": took})
+            output.emit({"report": str(report), "runs": ids, **theory, "seconds": took})
             return
         say()
         say(f"{output.bold('report')}  {report.resolve()}")
         size = output.size(report.stat().st_size)
-        say(f"        {size}, all four runs with figures; opens without a network")
+        say(f"        {size}, all {len(datasets)} runs with figures; opens without a network")
         say(f"runs    eoslab runs list --store {folder / 'runs'}")
         say(f"yours   eoslab run --lr 2.2      eoslab run --help      {output.dim(output.seconds(took))}")
         if open_it and _has_desktop():
@@ -106,13 +122,47 @@ def _run(case: Case, folder: Path, quiet: bool) -> tuple[Any, Any, Plan]:
     return ds, store.save(ds, command=plan.command), plan
 
 
-def _report(done: Mapping[Case, Any], folder: Path) -> Path:
+def _network(folder: Path, quiet: bool) -> tuple[Any, Any, str]:
+    """Train the network and keep its run in place of that of an earlier demonstration."""
+    from eoslab.cli import train
+    from eoslab.results.store import Store, StoredRun
+
+    (plan,) = train.make({**train.DEFAULTS, "preset": None, "live": False, **NETWORK}, {})
+    store = Store(folder / "runs")
+    same = [StoredRun(run.id, run.path) for run in store.list() if run.command == plan.command]
+    with Stop() as stop:
+        objective = train.networks().recipes.build(plan.settings)
+        run = train.execute(plan, objective, store, stop, quiet, replace=same[0] if same else None)
+        if stop():
+            output.note("the demonstration was interrupted; its runs are kept")
+            raise Finish(stop.exit_code)
+    return run.dataset(), run.stored, plan.command
+
+
+def _network_text(ds: Any, command: str) -> list[str]:
+    from eoslab.results.network import brief
+
+    facts, ratio = brief(ds), _ratio(ds)
+    loss = [output.number(float(ds["loss"][i]), 2) for i in (0, -1)]
+    crossing = facts["first_crossing"]
+    return [
+        "", output.bold("4  A network"), f"   {output.dim(command)}",
+        f"   64-64-64-10 tanh on {json.loads(ds.attrs['parameters'])['model']['samples']} of these images. "
+        "No formula gives S here: it is measured at every step",
+        f"   with an error bound, by {facts['hvp_per_step']:.1f} Hessian-vector products a step.",
+        f"   {_spark(ratio, float(ratio.min()), float(ratio.max()))}",
+        f"   η·S/2 rises from {ratio[0]:.3f}, passes 1 at step {crossing}, reaches {ratio.max():.3f} and stays",
+        f"   at the edge: {facts['mean_ratio_second_half']:.3f} in the mean of the second half, the loss falling "
+        f"({loss[0]} → {loss[1]}).",
+    ]  # fmt: skip
+
+
+def _report(done: Mapping[str, Any], commands: list[str], folder: Path) -> Path:
     import eoslab.report
 
     path = folder / "report.html"
     eoslab.report.report(
-        list(done.values()), path,
-        commands=[case.plan().command for case in done], names=[case.name for case in done],
+        list(done.values()), path, commands=commands, names=list(done),
         title="The edge of stability: a demonstration",
     )  # fmt: skip
     return path

@@ -51,6 +51,28 @@ COMMAND --help` shows what a command takes.""",
 says how to go on (`eoslab run --resume RUN`). A second Ctrl-C, or one before the first step, ends
 at once and stores nothing. Runs that were stored before are never touched.""",
     ),
+    "E106": (
+        "a package is missing",
+        """What was asked for needs a package that is not installed. Networks need PyTorch, which is large and
+therefore not part of a plain installation: pip install 'eoslab[torch]'. Everything else works without it.""",
+    ),
+    "E111": (
+        "the loss is not a function of the weights",
+        """Two evaluations of the loss at the same weights differ, so it has no Hessian: dropout is active, batch
+normalization in training mode sees other batches, or the data are shuffled. Call module.eval(), set the
+dropout probability to 0, or give the data in a fixed order.""",
+    ),
+    "E112": (
+        "third derivatives cannot be trusted",
+        """PyTorch's fused normalization layers (and some other operations) give silently wrong third derivatives.
+They were compared with differences of second derivatives and disagree, also with the layers written out.
+Use float64, or write the layer with plain arithmetic.""",
+    ),
+    "E113": (
+        "no threshold is known for this optimizer",
+        """The stability threshold of an optimizer follows from its update rule; for this class, or one of its
+settings, none has been derived here. 2/η is right for plain gradient descent only and is not assumed.""",
+    ),
     "E201": (
         "run not found",
         """No stored run has this id, unique prefix or path. `eoslab runs list` shows the runs of the store,

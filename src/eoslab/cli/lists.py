@@ -1,4 +1,4 @@
-"""``eoslab list models|optimizers|probes|figures``: what there is to choose from."""
+"""``eoslab list models|optimizers|probes|figures|presets``: what there is to choose from."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["KINDS", "register"]
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command("list", help="List models, optimizers, probes or figures.")
+    @app.command("list", help="List models, optimizers, probes, figures or presets.")
     def list_(
-        kind: Annotated[str, typer.Argument(metavar="KIND", help="models, optimizers, probes or figures.",
+        kind: Annotated[str, typer.Argument(metavar="KIND", help="models, optimizers, probes, figures or presets.",
                                             autocompletion=lambda: list(KINDS))],
         as_json: Json = False,
     ) -> None:  # fmt: skip
@@ -34,8 +34,8 @@ def register(app: typer.Typer) -> None:
         if not rows:
             output.note(f"no {kind} are installed")
             return
-        # references would make the lines too long for a screen; --json has them
-        head = [key for key in rows[0] if key != "reference"]
+        # references and whole command lines would be too long for a screen; --json has them
+        head = [key for key in rows[0] if key not in ("reference", "options")]
         for text in output.table(head, [[_cell(row[h]) for h in head] for row in rows]):
             output.line(text)
 
@@ -96,7 +96,17 @@ def figures() -> list[dict[str, Any]]:
     ]
 
 
-KINDS = {"models": models, "optimizers": optimizers, "probes": probes, "figures": figures}
+def presets() -> list[dict[str, Any]]:
+    """Named sets of options of ``eoslab train``."""
+    from eoslab.cli.presets import PRESETS
+
+    return [
+        {"name": name, "what": preset.what, "options": " ".join(f"--{k} {v}" for k, v in preset.options.items())}
+        for name, preset in PRESETS.items()
+    ]
+
+
+KINDS = {"models": models, "optimizers": optimizers, "probes": probes, "figures": figures, "presets": presets}
 
 
 def _count(least: int, most: int) -> str:

@@ -26,6 +26,8 @@ class Progress:
 
     def __init__(self, label: str, quiet: bool = False) -> None:
         self.label, self.quiet = label, quiet
+        #: What the run is at, said beside the label.
+        self.detail = ""
         self.began = self.said = time.monotonic()
         self.bars = output.wants_colour(sys.stderr)
         self.bar: Any = None
@@ -49,7 +51,7 @@ class Progress:
             left = (now - self.began) * (total - done) / max(done, 1)
             output.note(
                 f"{self.label}: step {output.number(done)} of {output.number(total)}, {100 * done // total} %, "
-                f"{output.seconds(left)} left"
+                f"{output.seconds(left)} left{self.detail and '   ' + self.detail}"
             )
 
     @contextmanager
@@ -79,7 +81,10 @@ class Progress:
             self.task = self.bar.add_task(self.label, total=total, rate="")
         rate = done / max(time.monotonic() - self.began, 1e-9)
         self.bar.update(
-            self.task, completed=done, rate=f"{rate / 1e6:.1f} M steps/s" if rate > 1e5 else f"{rate:.0f}/s"
+            self.task,
+            completed=done,
+            description=f"{self.label}  {self.detail}".rstrip(),
+            rate=f"{rate / 1e6:.1f} M steps/s" if rate > 1e5 else f"{rate:.0f}/s",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 import tempfile
@@ -139,13 +140,13 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
     plan = make(options, sources)
     at = _at(options["at"], plan.steps, 1)
     if options["dry_run"]:
-        _print_plan(plan.describe(), options["as_json"])
+        print_plan(plan.describe(), options["as_json"])
         return
     fits(plan.steps, plan.record_every, len(plan.model.params))
     from eoslab.results.store import Store
 
     store = Store(settings.store_root(options["out"]))
-    _writable(store.root)
+    writable(store.root)
     with Stop() as stop:
         if options["verbose"]:
             output.note(f"running {plan.command.removeprefix('eoslab run ')}   (Ctrl-C stops and saves)")
@@ -157,7 +158,7 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
         _finish(options, ds, stored, took, at, stop, plan)
 
 
-def _writable(folder: Path) -> None:
+def writable(folder: Path) -> None:
     """Refuse a store that cannot be written before the run rather than after it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -185,6 +186,11 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     store = Store(settings.store_root(options["out"]))
     path = store.find(options["resume"])
     ds = open_run(path)
+    if ds.attrs.get("kind") == "network":
+        raise InvalidArgument(
+            "resume", options["resume"], "the run of a model",
+            f"a network goes on with: eoslab train --resume {options['resume']}",
+        )  # fmt: skip
     made, asked = int(ds["steps"]), _asked(ds)
     if str(ds["outcome"].values) == "diverged":
         raise InvalidArgument("resume", options["resume"], "a run that has not diverged")
@@ -200,7 +206,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     every = int(ds.attrs.get("record_every", 1))
     at = _at(options["at"], total, every)
     if options["dry_run"]:
-        _print_plan(
+        print_plan(
             {"run": str(path), "steps_made": made, "steps": total, "record_every": every}, options["as_json"]
         )
         return
@@ -335,7 +341,11 @@ def report_text(ds: Any, facts: dict[str, Any]) -> list[str]:
     if tau is not None:
         relative = f"  ({_eta_name(ds)} = {eta / tau:.3f})"
     loss, sharp = output.number(last["loss"], 3), output.number(last["sharpness"])
-    lines.append(f"  final loss        {loss:<12}  sharpness  {sharp}{relative}")
+    what = "sharpness "
+    if last["sharpness"] is None and math.isfinite(eta):
+        # a network whose rule has a preconditioner: that of P⁻¹H is what was measured
+        what, sharp = "preconditioned", output.number(eta / float(ds["lr"]))
+    lines.append(f"  final loss        {loss:<12}  {what} {sharp}{relative}")
     if first["gfs_sharpness"] is not None and last["gfs_sharpness"] is not None:
         top = f"largest {_eta_name(ds)}  {_ratio(facts)}" if tau is not None else ""
         change = f"{output.number(first['gfs_sharpness'])} → {output.number(last['gfs_sharpness'])}"
@@ -432,7 +442,7 @@ def _details(facts: dict[str, Any], plan: Any) -> None:
                 output.line(f"  {name} from {source}")
 
 
-def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
+def print_plan(plan: dict[str, Any], as_json: bool) -> None:
     if as_json:
         output.emit({"plan": plan})
         return

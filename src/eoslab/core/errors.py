@@ -17,6 +17,7 @@ __all__ = [
     "DamagedRun",
     "EoslabError",
     "InvalidArgument",
+    "MissingPackage",
     "RunNotFound",
     "StoreError",
     "UnknownName",
@@ -75,6 +76,13 @@ class BadData(EoslabError, ValueError):
 
     code = "E103"
     exit_code = 2
+
+
+class MissingPackage(EoslabError, ImportError):
+    """Something needs a package that is not installed."""
+
+    code = "E106"
+    exit_code = 1
 
 
 class RunNotFound(EoslabError, LookupError):

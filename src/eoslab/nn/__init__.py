@@ -8,8 +8,9 @@ for record in train(objective, rules.GD(lr=2 / 40), steps=3000, tracker=Tracker(
     print(record.step, record.loss, record.ratio, record.curvature.bounds)
 """
 
-from eoslab.nn import adapters, architectures, data, losses, probes, rules
+from eoslab.nn import adapters, architectures, data, losses, probes, recipes, rules, run
 from eoslab.nn.objective import NonDeterministic, Objective, Point, ThirdDerivativeRefused
+from eoslab.nn.run import NetworkRun, trajectory
 from eoslab.nn.training import (
     Batches,
     Record,
@@ -23,6 +24,7 @@ from eoslab.nn.training import (
 
 __all__ = [
     "Batches",
+    "NetworkRun",
     "NonDeterministic",
     "Objective",
     "Point",
@@ -35,9 +37,12 @@ __all__ = [
     "load_checkpoint",
     "losses",
     "probes",
+    "recipes",
     "rules",
+    "run",
     "save_checkpoint",
     "start",
     "summary",
     "train",
+    "trajectory",
 ]

@@ -245,6 +245,12 @@ class Objective:
         part.samples, part._point, part._retain = len(rows), None, None
         return part
 
+    def drive(self, rule: Any, w0: Any = None, **options: Any) -> Any:
+        """The run of ``rule`` from w0 as a labelled data set: what :func:`eoslab.trajectory` calls."""
+        from eoslab.nn.run import trajectory
+
+        return trajectory(self, rule, w0, **options)
+
     # -- evaluation -----------------------------------------------------------------------------------------
 
     def _cast(self, t: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -218,13 +218,20 @@ def summary(records: list[Record]) -> dict[str, Any]:
 
 
 def save_checkpoint(
-    path: str | os.PathLike[str], state: TrainingState, about: dict[str, Any] | None = None
+    path: str | os.PathLike[str],
+    state: TrainingState,
+    about: dict[str, Any] | None = None,
+    extra: Mapping[str, Vector] | None = None,
 ) -> None:
-    """Write ``state`` to ``path`` (one .npz file) so that a kill at any moment leaves the old or the new one."""
+    """Write ``state`` to ``path`` (one .npz file) so that a kill at any moment leaves the old or the new one.
+
+    ``about`` is JSON for the reader, ``extra`` further arrays, stored as ``extra.NAME``.
+    """
     path = Path(path)
     arrays: dict[str, Any] = {"w": state.w, "step": np.array(state.step), "first_loss": np.array(state.first_loss)}
     arrays |= {f"rule.{i}": a for i, a in enumerate(state.rule)}
     arrays |= {f"tracker.{k}": a for k, a in state.tracker.items()}
+    arrays |= {f"extra.{k}": np.asarray(a) for k, a in (extra or {}).items()}
     arrays["about"] = np.array(json.dumps(about or {}))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

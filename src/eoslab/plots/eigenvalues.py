@@ -37,20 +37,26 @@ def eigenvalues(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     second = float(finite.max()) if finite.size else np.inf
     top = panels.y_sharpness(ax, runs, [values[:, :TOP]] if run.diverged_at is None else [])
     x = np.array([run.at(s, view.x) for s in steps])
+    # measured every k steps: dots
+    marks = {"linestyle": "none", "marker": "o", "markersize": 2.0} if panels.sparse(run, run.sharpness) else {}
     # a run that jumps to and fro is two lines, of its even and its odd steps
     parities = (steps % 2 == 0, steps % 2 == 1) if run.alternates(run.sharpness) else (steps >= 0,)
     for i, (color, dashes) in enumerate(_STYLES[: values.shape[1]]):
         y = np.where(np.isnan(values[:, i]), np.nan, np.minimum(values[:, i], top))
         for k, rows in enumerate(parities):
             label = "_" if k else rf"$\mu_{i + 1}$"
-            ax.plot(x[rows], y[rows], color=color, linestyle=dashes, label=label, zorder=3 - 0.1 * i)
+            ax.plot(
+                x[rows],
+                y[rows],
+                **{"color": color, "linestyle": dashes, "label": label, "zorder": 3 - 0.1 * i, **marks},
+            )
     if run.diverged_at is None and 0 < second < 0.1 * float(np.nanmax(values[:, 0])):
         low = min(0.0, 1.5 * float(np.nanmin(values[:, :TOP])))
         ax.set_yscale("symlog", linthresh=2 * second, linscale=1.5)
         ax.set_ylim(low, 1.5 * max(float(np.nanmax(values)), run.threshold if np.isfinite(run.threshold) else 0))
         ax.yaxis.set_minor_locator(NullLocator())
     panels.threshold_mark(ax, run)
-    ax.set_ylabel("eigenvalues of the Hessian")
+    ax.set_ylabel("eigenvalues of $P^{-1}H$" if run.preconditioned else "eigenvalues of the Hessian")
     ax.legend(loc="best", ncols=2)
     panels.band_marks([ax], run, view)
     panels.divergence_mark(ax, run, view)

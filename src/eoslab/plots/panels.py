@@ -37,6 +37,7 @@ __all__ = [
     "dots",
     "figure",
     "line",
+    "sparse",
     "threshold_line",
     "threshold_mark",
     "x_axis",
@@ -158,8 +159,8 @@ def line(ax: Axes, run: Run, values: Any, view: View, *, top: float = np.inf, **
     if run.alternates(values):
         by_parity(ax, run, values, view, (style.pop("color", None),) * 2, top=top, **style)
         return
-    if _sparse(run, np.asarray(values, dtype=float)):
-        style = {**style, "linestyle": "none", "marker": "o"}
+    if sparse(run, np.asarray(values, dtype=float)):
+        style = {**style, "linestyle": "none", "marker": "o", "markersize": 2.0}
     curve(ax, run.x(view.x), values, view, top=top, **style)
 
 
@@ -174,6 +175,11 @@ def curve(ax: Axes, x: Any, values: Any, view: View, *, top: float = np.inf, **s
     y = np.where(np.isnan(y), np.nan, np.minimum(y, top))
     keep = extremes(x, y, view.bins, log=view.xscale == "log")
     ax.plot(x[keep], y[keep], **style)
+    alone = _alone(y)
+    if "marker" not in style and alone.any():
+        # a line shows nothing of a point between two gaps
+        style = {**style, "linestyle": "none", "marker": "o", "markersize": 2.0, "label": "_"}
+        ax.plot(x[alone], y[alone], **style)
 
 
 def between(ax: Axes, x: Any, low: Any, high: Any, view: View, **style: Any) -> None:
@@ -199,12 +205,19 @@ def by_parity(
         style["label"] = "_"
 
 
-def _sparse(run: Run, y: Any) -> bool:
+def sparse(run: Run, values: Any) -> bool:
     """Measured every k steps only: then dots, a line would claim what was not measured."""
-    fine = np.isfinite(y)
-    if "measured" not in run.ds or not fine.any():
+    fine = np.count_nonzero(np.isfinite(values))
+    if "measured" not in run.ds or not fine:
         return False
-    return bool(2 * np.count_nonzero(run.ds["measured"].values) < len(run.step))
+    return bool(2 * np.count_nonzero(run.ds["measured"].values) < len(run.step) and 2 * fine < len(run.step))
+
+
+def _alone(y: Any) -> Any:
+    """Where a number stands between two gaps."""
+    fine = np.isfinite(y)
+    edges = np.concatenate([[False], fine, [False]])
+    return fine & ~edges[:-2] & ~edges[2:] if len(fine) > 1 else fine & False
 
 
 def dots(ax: Axes, x: Any, y: Any, view: View, **style: Any) -> Any:

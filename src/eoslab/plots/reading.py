@@ -147,6 +147,9 @@ class Run:
             return False
         plain, eta = self.series("sharpness") * self.lr, self.series("eta_sharpness")
         fine = np.isfinite(plain) & np.isfinite(eta)
+        if not fine.any():
+            # a network whose rule has a preconditioner measures nothing else
+            return bool(np.isfinite(eta).any())
         return not np.allclose(plain[fine], eta[fine], rtol=1e-6, atol=0)
 
     @property
@@ -213,6 +216,11 @@ class Run:
         return found
 
     # -- provenance ---------------------------------------------------------------------------------------
+
+    @property
+    def is_network(self) -> bool:
+        """Whether this is the run of a network: weights in a checkpoint, measurements that may be missing."""
+        return bool(self.ds.attrs.get("kind") == "network")
 
     @property
     def model_name(self) -> str:

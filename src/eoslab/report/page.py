@@ -36,7 +36,7 @@ FEW = 4
 LEAST_DATA = 4_000
 
 #: Figures of one run in the order of the report; the ones that a run cannot have are left out.
-SINGLE = ("loss-sharpness", "directions", "loss-split", "phases", "phase-portrait", "gfs")
+SINGLE = ("loss-sharpness", "eigenvalues", "directions", "loss-split", "phases", "phase-portrait", "gfs")
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 _PLAIN = str.maketrans(SUPERSCRIPTS, "0123456789−")
 SYMBOLS = {
@@ -141,6 +141,9 @@ def _contrast(runs: Sequence[Run]) -> str:
 def _kind(run: Run) -> str:
     rule = "gradient descent" if run.optimizer == "gd" else run.optimizer
     eta = f", {run.eta_label}" if np.isfinite(run.threshold) else ""
+    if run.is_network:
+        data_name = run.parameters.get("model", {}).get("data")
+        return f"{rule}{eta}, training {run.model_name}" + (f" on {data_name}" if data_name else "")
     return f"{rule or 'a run'}{eta}, on the {run.model_name} model" if run.model_name else f"{rule}{eta}"
 
 
@@ -172,6 +175,9 @@ def _figures(
     parts = []
     for name in names:
         if name == "phases" and ("beta1" not in run.params or cycle(run) is None):
+            continue
+        if name == "eigenvalues" and not run.is_network:
+            # of a model the other figures say more
             continue
         number, what = first + len(parts), plots.FIGURES[name]
         text = f"{what.title}. {sentence(run)}"
@@ -228,6 +234,9 @@ def _columns(name: str, run: Run) -> dict[str, Any]:
         return {"α": run.param("alpha"), "β1": run.param("beta1"), "β2": run.param("beta2")}
     if name == "gfs":
         return {run.sharpness_label: run.sharpness, "GFS sharpness": run.series("gfs_sharpness")}
+    if name == "eigenvalues":
+        values = np.asarray(run.ds["eigenvalues"].values, dtype=float)
+        return {f"μ{i + 1}": values[:, i] for i in range(min(values.shape[1], 5))}
     found = {"loss": run.series("loss"), run.sharpness_label: run.sharpness}
     if np.isfinite(run.threshold):
         found[f"sharpness over {run.threshold_name}"] = run.sharpness / run.threshold

@@ -32,9 +32,10 @@ class Setting:
 
 def settings(run: Run) -> list[Setting]:
     """All settings, those that differ from their default first."""
-    defaults: dict[str, Any] = dict(RUN_DEFAULTS)
+    # what a network is like has no default worth telling
+    defaults: dict[str, Any] = {} if run.is_network else dict(RUN_DEFAULTS)
     found: dict[str, Any] = {"model": run.model_name, "optimizer": run.optimizer}
-    for kind in ("model", "optimizer"):
+    for kind in () if run.is_network else ("model", "optimizer"):
         defaults |= _class_defaults(kind, found[kind])
     for group in ("model", "optimizer", "run"):
         found |= run.parameters.get(group, {})
@@ -83,7 +84,11 @@ def method(run: Run) -> list[str]:
     if run.preconditioned:
         lines.append("The sharpness compared with the threshold is λmax(P⁻¹H)/η, with the optimizer's P.")
     if "eig_converged" in run.ds:
-        lines.append("Sharpness: λmax of the Hessian by an iterative eigenvalue solver, with residuals.")
+        measured = np.count_nonzero(run.ds["measured"].values)
+        lines.append(
+            f"Sharpness: λmax by Lanczos iteration on exact Hessian-vector products at {step_text(measured)} of "
+            f"{step_text(len(run.step))} steps, each with residual and error bound."
+        )
     else:
         lines.append("Sharpness: λmax of the exact Hessian, from its closed form at every recorded step.")
     if run.has("gfs_sharpness"):
@@ -114,7 +119,7 @@ def warnings(run: Run) -> list[str]:
         least = f", down to 10^{back.value:.0f}, and returned at step {step_text(back.step)}" if back else ""
         lines.append(f"|β1| left the range of float64 at step {step_text(event.step)}{least}.")
     if "eig_converged" in run.ds:
-        good = run.ds["eig_converged"].values
+        good = run.ds["eig_converged"].values[run.ds["measured"].values]
         if not good.all():
             lines.append(
                 f"The eigenvalue solver did not converge at {np.count_nonzero(~good)} of {good.size} points."

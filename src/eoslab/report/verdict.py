@@ -7,6 +7,7 @@ import numpy as np
 from eoslab.core.vocabulary import title
 from eoslab.plots.reading import Run
 from eoslab.plots.text import number_text, step_text
+from eoslab.results.network import brief
 from eoslab.results.summary import verdict_sentence
 
 __all__ = ["final_index", "key_numbers", "sentence", "steps_at_edge"]
@@ -47,6 +48,8 @@ def key_numbers(run: Run) -> list[tuple[str, str]]:
         rows.append((f"final {run.sharpness_label}", number_text(run.sharpness[last], 4)))
         if np.isfinite(run.threshold):
             rows.append(("final ratio to the threshold", number_text(run.sharpness[last] / run.threshold, 5)))
+    if run.is_network:
+        rows += _of_network(run)
     if run.has("gfs_sharpness"):
         flow = run.series("gfs_sharpness")
         end = "" if run.diverged_at is not None else f" → {number_text(flow[last], 4)}"
@@ -54,6 +57,19 @@ def key_numbers(run: Run) -> list[tuple[str, str]]:
     for name, meaning in (("T1", "α reaches the edge"), ("T2", "β2 passes its edge value")):
         if run.scalar(name, -1) >= 0:
             rows.append((f"{name}, {meaning}", f"step {step_text(run.scalar(name))}"))
+    return rows
+
+
+def _of_network(run: Run) -> list[tuple[str, str]]:
+    """The second half, accuracy, and what the measurements cost."""
+    facts = brief(run.ds)
+    rows = []
+    if facts["mean_ratio_second_half"] is not None:
+        rows.append(("mean ratio, second half", number_text(facts["mean_ratio_second_half"], 4)))
+    if (share := facts["final"].get("accuracy")) is not None:
+        rows.append(("accuracy on the training samples", f"{100 * share:.1f} %"))
+    if facts["hvp_total"]:
+        rows.append(("Hessian-vector products a step", number_text(facts["hvp_per_step"])))
     return rows
 
 

@@ -31,11 +31,14 @@ def write_csv(ds: xr.Dataset, path: Path, id: str) -> None:
     with ``comment="#"``, NumPy with ``genfromtxt(..., delimiter=",", names=True, dtype=None)``.
     """
     columns: dict[str, list[Any]] = {"step": ds["step"].values.tolist(), "time": ds["time"].values.tolist()}
-    params = [str(name) for name in ds["param"].values]
+    # the weights of a network are in its checkpoint
+    params = [str(name) for name in ds["param"].values] if "param" in ds.coords else []
     for name, variable in ds.data_vars.items():
         if variable.dims == ("step", "param"):
             prefix = "" if name == "w" else f"{str(name).removeprefix('w_')}_"
             columns |= {f"{prefix}{p}": variable.values[:, i].tolist() for i, p in enumerate(params)}
+        elif variable.dims == ("step", "eig"):
+            columns |= {f"{name}_{i + 1}": variable.values[:, i].tolist() for i in range(variable.shape[1])}
         elif variable.dims == ("step",):
             values = variable.values.tolist()
             words = str(variable.attrs.get("flag_meanings", "")).split()

@@ -59,6 +59,10 @@ def resume(
     """
     from eoslab.results.schema import dataset
 
+    if ds.attrs.get("kind") == "network":
+        raise InvalidArgument(
+            "resume", "the run of a network", "that of a model", "eoslab train --resume goes on with a network"
+        )
     recording = recording_of(ds)
     state = recording.state
     assert state is not None

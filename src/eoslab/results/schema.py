@@ -51,6 +51,13 @@ REQUIRED_ATTRS = (
     *("format", "eoslab_version", "created", "model", "optimizer", "parameters", "seed", "dtype", "platform"),
     *("versions", "complete", "record_every", "classifier"),
 )
+#: What the run of a network has instead of parameters, split losses and the state of a model.
+NETWORK = (
+    *("step", "time", "loss", "grad_norm", "sharpness", "eta_sharpness", "matvecs", "phase", "measured"),
+    *("event_kind", "event_step", "event_value", "outcome", "regime", "threshold", "lr", "T1", "T2", "steps"),
+    *("max_eta_sharpness", "excursions"),
+)
+NETWORK_ATTRS = ("kind", "device", "columns", "timing")
 
 
 def dataset(recording: Recording) -> xr.Dataset:
@@ -136,8 +143,11 @@ def dataset(recording: Recording) -> xr.Dataset:
 
 
 def missing(ds: xr.Dataset) -> list[str]:
-    """Names of the variables and attributes that every run has and this one lacks."""
-    return [n for n in REQUIRED if n not in ds.variables] + [n for n in REQUIRED_ATTRS if n not in ds.attrs]
+    """Names of the variables and attributes that every run of its kind has and this one lacks."""
+    network = ds.attrs.get("kind") == "network"
+    variables = NETWORK if network else REQUIRED
+    attributes = (*REQUIRED_ATTRS, *NETWORK_ATTRS) if network else REQUIRED_ATTRS
+    return [n for n in variables if n not in ds.variables] + [n for n in attributes if n not in ds.attrs]
 
 
 def log10_abs(ds: xr.Dataset, param: str) -> np.ndarray:

@@ -18,7 +18,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from eoslab.core.errors import DamagedRun, EoslabError, RunNotFound, StoreError,
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FORMAT", "Difference", "RunInfo", "Store", "StoredRun", "open_run"]
+__all__ = ["FORMAT", "JOURNAL", "Attachments", "Difference", "RunInfo", "Store", "StoredRun", "open_run"]
 
 #: Version of the layout on disk; a reader refuses what is newer.
 FORMAT = 1
@@ -41,6 +42,11 @@ CHUNK_ROWS = 262144
 #: Age in seconds from which a temporary folder is taken for the remains of a killed writer.
 STALE = 24 * 3600
 TEMPORARY, ASIDE, TRASH = ".writing-", ".old-", ".trash-"
+#: A run in the making may write its measurements here as they come. The file grows while the rest of the run is
+#: replaced, so it has no digest, and a replacement takes it over.
+JOURNAL = "live.jsonl"
+#: Further files of a run: name → what writes it at a path. They are replaced together with the arrays.
+Attachments: TypeAlias = Mapping[str, Callable[[Path], None]]
 
 
 @dataclass(frozen=True)
@@ -149,10 +155,12 @@ class Store:
         *,
         command: str | None = None,
         sources: dict[str, str] | None = None,
+        attach: Attachments | None = None,
     ) -> StoredRun:
         """Keep a run; returns its new id and path.
 
-        ``command`` is the command line that reproduces it, ``sources`` says where each setting came from.
+        ``command`` is the command line that reproduces it, ``sources`` says where each setting came from,
+        ``attach`` names further files of the run (the checkpoint of a network) and what writes each.
         Either the whole run is there afterwards or nothing is. Raises
         :class:`~eoslab.core.errors.StoreError` where the folder cannot be written (disk full, no permission).
         """
@@ -160,7 +168,7 @@ class Store:
             ds = ds.assign_attrs(command=command)
         if sources is not None:
             ds = ds.assign_attrs(sources=json.dumps(sources))
-        with self._written(ds) as temporary:
+        with self._written(ds, attach) as temporary:
             # four digits are enough for thousands of runs; when one is taken, try others, then longer ones
             for digits in (4, 4, 4, 6, 6, 8, 16):
                 id = secrets.token_hex(digits // 2)
@@ -169,11 +177,12 @@ class Store:
                     return StoredRun(id, path)
         raise StoreError(f"no free id found in {self.root}", "Try again")
 
-    def update(self, path: Path, ds: xr.Dataset) -> StoredRun:
+    def update(self, path: Path, ds: xr.Dataset, attach: Attachments | None = None) -> StoredRun:
         """Replace a stored run by its continuation; until the new one is complete the old one stays."""
         path = Path(path)
         asides: Paths = []
-        with Store(path.parent)._written(ds) as temporary:
+        with Store(path.parent)._written(ds, attach) as temporary:
+            _take_over(path / JOURNAL, temporary / JOURNAL)
             while not _renamed(temporary, path):
                 if len(asides) == 100:
                     raise StoreError(
@@ -188,13 +197,13 @@ class Store:
         return StoredRun(_id(path), path)
 
     @contextmanager
-    def _written(self, ds: xr.Dataset) -> Iterator[Path]:
+    def _written(self, ds: xr.Dataset, attach: Attachments | None) -> Iterator[Path]:
         """The run as a complete folder under a temporary name, which is gone afterwards in any case."""
         temporary = self.root / f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self._sweep_up()
-            _write(ds, temporary)
+            _write(ds, temporary, attach or {})
             yield temporary
         except OSError as error:
             raise _store_error(self.root, error) from error
@@ -387,7 +396,10 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
         ds: xr.Dataset | None = None
         if not problems:
             try:
-                with xr.open_zarr(path, consolidated=False, chunks=None) as lazy:
+                with (
+                    _attachments_expected(),
+                    xr.open_zarr(path, consolidated=False, chunks=None) as lazy,
+                ):
                     ds = codec.decode(lazy.load().drop_encoding())
                 # a folder has no order of its own
                 ds = ds[ds.attrs[OURS]["variables"]]
@@ -430,8 +442,28 @@ def _brief(ds: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _write(ds: xr.Dataset, path: Path) -> None:
-    """The data set as a Zarr 3 group with our attributes."""
+@contextmanager
+def _attachments_expected() -> Iterator[None]:
+    """Zarr wonders about files that are no arrays; the digests have already said that they belong here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Object at .* is not recognized as a component")
+        yield
+
+
+def _take_over(old: Path, new: Path) -> None:
+    """The journal of a run in its replacement: the same file where possible, so that its writer and its readers
+    go on with what they have open."""
+    if not old.exists():
+        return
+    try:
+        os.link(old, new)
+    except OSError:
+        # a file system without hard links
+        shutil.copyfile(old, new)
+
+
+def _write(ds: xr.Dataset, path: Path, attach: Attachments) -> None:
+    """The data set as a Zarr 3 group with our attributes, and the attached files."""
     from eoslab.results import codec
 
     coded = codec.encode(ds.drop_encoding())
@@ -442,6 +474,8 @@ def _write(ds: xr.Dataset, path: Path) -> None:
     }
     # an all-zero chunk is written too: left out, −0.0 would come back as 0.0
     coded.to_zarr(path, mode="w-", zarr_format=3, consolidated=False, encoding=chunks, write_empty_chunks=True)
+    for name, write in attach.items():
+        write(path / name)
     group = path / "zarr.json"
     head = json.loads(group.read_text(encoding="utf-8"))
     head["attributes"][OURS] = {
@@ -458,7 +492,7 @@ def _files(path: Path) -> Names:
     found = []
     for folder, _, names in os.walk(path):
         found += [(Path(folder) / name).relative_to(path).as_posix() for name in names]
-    return sorted(name for name in found if name != "zarr.json")
+    return sorted(name for name in found if name not in ("zarr.json", JOURNAL))
 
 
 def _sha256(file: Path) -> str:

@@ -105,8 +105,9 @@ def _step_or_none(step: xr.DataArray) -> int | None:
 def _row(ds: xr.Dataset, position: int) -> dict[str, Any]:
     one = ds.isel(step=[position])
     row: dict[str, Any] = {"step": int(one["step"][0])}
-    params = [str(name) for name in one["param"].values]
-    w = dict(zip(params, one["w"].values[0].tolist(), strict=True))
+    # the weights of a network are in its checkpoint
+    params = [] if "w" not in one else [str(name) for name in one["param"].values]
+    w = dict(zip(params, one["w"].values[0].tolist(), strict=True)) if params else {}
     logs = {name: _finite(float(log10_abs(one, name)[0])) for name in params if name.startswith("beta")}
     inputs = [name for name in params if name.startswith("beta_")]
     for name, value in w.items():
@@ -136,7 +137,7 @@ def _position(ds: xr.Dataset, step: int) -> int:
 
 
 def _preconditioned(ds: xr.Dataset) -> bool:
-    """Whether η·S_eff is something else than η times the sharpness."""
+    """Whether η·S_eff is something else than η times the sharpness (which then need not be measured)."""
     eta, s = float(ds["eta_sharpness"][0]), float(ds["sharpness"][0])
     return eta != float(ds["lr"]) * s
 
@@ -146,7 +147,14 @@ def _unit(ds: xr.Dataset) -> str:
 
 
 def _ratio(ds: xr.Dataset) -> float:
-    return float(ds["eta_sharpness"][-1]) / float(ds["threshold"])
+    return _last_eta(ds) / float(ds["threshold"])
+
+
+def _last_eta(ds: xr.Dataset) -> float:
+    """η·S_eff where it was measured last; NaN if it never was."""
+    eta = ds["eta_sharpness"].values
+    measured = np.flatnonzero(np.isfinite(eta))
+    return float(eta[measured[-1]]) if len(measured) else math.nan
 
 
 def _stretch(ds: xr.Dataset) -> tuple[int | None, int | None, int]:
@@ -156,7 +164,7 @@ def _stretch(ds: xr.Dataset) -> tuple[int | None, int | None, int]:
     ups, downs = steps[kinds == "crossing-up"], steps[kinds == "crossing-down"]
     started = float(ds["eta_sharpness"][0]) >= threshold
     begin = 0 if started else (int(ups[0]) if len(ups) else None)
-    above = float(ds["eta_sharpness"][-1]) >= threshold
+    above = _last_eta(ds) >= threshold
     end = None if above or not len(downs) else int(downs[-1]) - 1
     return begin, end, len(ups) + int(started)
 

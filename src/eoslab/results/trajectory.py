@@ -42,7 +42,9 @@ def trajectory(
     steps: int,
     record_every: int = 1,
     keep: Sequence[int] = (),
-    state: State | None = None,
+    probes: Sequence[Any] | None = None,
+    store: Any = None,
+    state: Any = None,
     stop: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
@@ -60,6 +62,12 @@ def trajectory(
     The steps in ``keep`` are kept as well.
     ``stop`` is asked between chunks; when it says True the run ends as ``interrupted``, resumable.
     ``state`` continues a run from the state that :class:`Recording` left.
+    ``store`` (a :class:`~eoslab.results.store.Store` or a folder) keeps the run.
+
+    A network (:class:`eoslab.nn.Objective`) is measured by ``probes`` (:mod:`eoslab.probes`), at the steps that
+    they name; its weights are in the run's checkpoint instead of ``w``, and T1, T2, the split of the loss and the
+    GFS sharpness do not exist. See :func:`eoslab.nn.run.trajectory`. A model is measured exactly at every step
+    and takes no probes.
 
     Raises :class:`~eoslab.core.errors.InvalidArgument` for a w0 of the wrong size or not finite.
 
@@ -71,6 +79,18 @@ def trajectory(
     """
     from eoslab.results.schema import dataset
 
+    # an objective that is no minimalist model brings its own loop: so torch stays out of this package
+    drive = getattr(objective, "drive", None)
+    if drive is not None:
+        run: xr.Dataset = drive(
+            rule, w0, steps=steps, record_every=record_every, keep=keep, probes=probes, store=store, state=state,
+            stop=stop, progress=progress,
+        )  # fmt: skip
+        return run
+    if probes is not None:
+        raise InvalidArgument(
+            "probes", f"{len(probes)} probes", "none for a model", "a model is measured exactly at every step"
+        )
     # a rule in continuous time learns here how many points its span is divided into
     rule = rule.for_steps(steps) if hasattr(rule, "for_steps") else rule
     engine = engine_for(objective, rule)
@@ -78,7 +98,12 @@ def trajectory(
     recording.keep = np.array(sorted(whole("keep", step) for step in keep), dtype=np.int64)
     begin = state or State.start(_start_point(objective, w0))
     recording.run(begin, whole("steps", steps), stop, progress)
-    return dataset(recording)
+    ds = dataset(recording)
+    if store is not None:
+        from eoslab.results.store import Store
+
+        (store if isinstance(store, Store) else Store(store)).save(ds)
+    return ds
 
 
 def engine_for(objective: Any, rule: Any) -> Engine:
