@@ -1,4 +1,4 @@
-"""Documentation runs: docstring examples, and the Python and shell blocks of the README."""
+"""Documentation runs: docstring examples, the Python blocks of the README, shell blocks of README and guide."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import eoslab
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "guide-theory.md").read_text(encoding="utf-8")
 # loops are text for the compiler; nn needs torch
 NOT_IMPORTED = ("eoslab.kernels.loops", "eoslab.kernels.fold", "eoslab.nn", "eoslab.__main__")
 MODULES = [
@@ -32,8 +34,8 @@ def test_docstring_examples_give_what_they_say(name):
     assert result.failed == 0
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.S)
 
 
 def test_python_blocks_of_the_readme_run(tmp_path, monkeypatch):
@@ -44,16 +46,17 @@ def test_python_blocks_of_the_readme_run(tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), space)
 
 
-def test_commands_of_the_readme_run(tmp_path):
+@pytest.mark.parametrize("text", [README, GUIDE], ids=["readme", "guide-theory"])
+def test_commands_of_the_documentation_run(tmp_path, text):
     commands = [
         line
-        for block in blocks("sh")
+        for block in blocks("sh", text)
         for line in block.splitlines()
         if line.startswith("eoslab ") and "demo" not in line
     ]
     assert commands
     for line in commands:
-        words = line.split("#")[0].split()[1:]
+        words = shlex.split(line, comments=True)[1:]
         done = subprocess.run(
             [sys.executable, "-m", "eoslab", *words],
             cwd=tmp_path,

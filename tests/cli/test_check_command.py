@@ -57,9 +57,28 @@ def test_the_table_says_how_many_apply_and_that_none_is_contradicted(capsys):
     assert "Main theorem" in out
 
 
+@pytest.mark.parametrize("kind", ["pdf", "svg", "png"])
+def test_the_figure_of_parameters_and_of_a_stored_run(capsys, tmp_path, kind):
+    file = tmp_path / f"theory.{kind}"
+    code, out, _ = run(capsys, "check", *M4, "-o", str(file))
+    assert code == 0
+    assert f"wrote {file}" in out
+    assert file.stat().st_size > 10_000
+    file.unlink()
+    words = ["run", "--lambda2", "0.001", "--lr", "1.98", "--init", "1,0.01,0.1", "--steps", "500"]
+    _, out, _ = run(capsys, *words, "--out", str(tmp_path), "--json")
+    stored = json.loads(out)["run"]
+    code, out, _ = run(capsys, "check", stored, "--store", str(tmp_path), "-o", str(file), "--json")
+    assert code == 0
+    assert isinstance(json.loads(out), list)
+    assert file.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["check", "-o", "theory.jpg"], "unknown format"),
+        (["check", "-o", "theory.png", "--steps", "0"], "--output"),
         (["check", "--init", "1,2"], "three numbers"),
         (["check", "--only", "9.9"], "unknown statement"),
         (["check", "--lr", "0"], "> 0"),

@@ -19,7 +19,10 @@ from eoslab.plots.phases import cycle
 from eoslab.plots.reading import Run, words
 from eoslab.plots.style import CONVERGENT, DARK, DESCENT, OSCILLATORY, RUNS, SIZES
 
-PANELS = {"loss-sharpness": 2, "eta-sweep": 2, "phases": 3, "gd-vs-flow": 3, "directions": 3}
+PANELS = {
+    "loss-sharpness": 2, "eta-sweep": 2, "phases": 3, "gd-vs-flow": 3, "directions": 3, "theory": 3,
+    "stable-set": 4, "gfs-phases": 3,
+}  # fmt: skip
 
 
 def datasets_for(name, cycles, inputs, flow):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eoslab.cli import names, output
+from eoslab.cli.figure import figure_format
 from eoslab.cli.parse import number, numbers
 from eoslab.cli.parse import steps as whole_number
 from eoslab.cli.problem import Finish, WrongUsage
@@ -53,22 +54,32 @@ def register(app: typer.Typer) -> None:
         everything: Annotated[
             bool, typer.Option("--all", help="Show also the statements that do not apply here.")
         ] = False,
+        file: Annotated[
+            str | None,
+            typer.Option(
+                "--output", "-o", metavar="FILE", help="Draw bounds and laws on the run: FILE.pdf, .svg or .png."
+            ),
+        ] = None,
         store: StoreDir = None,
         as_json: Json = False,
         quiet: Quiet = False,
     ) -> None:
+        if file is not None:
+            figure_format(file)
         from eoslab.results.settled import settled_trajectory
         from eoslab.theory.check import check as findings_of
 
         given = {"lambda1": lambda1, "lambda2": lambda2, "b": b, "lr": lr, "init": init}
         limit = whole_number("steps", steps, 0)
+        if file is not None and run is None and limit == 0:
+            raise WrongUsage("--output needs a run to draw on", "--steps 0", help="let it make steps")
         if run is not None:
             asked = [name for name, text in given.items() if text is not None]
             if asked:
                 raise WrongUsage(
                     f"RUN and --{asked[0]} do not go together", f"--{asked[0]}", help="give one of them"
                 )
-            model, rule, w0, limit = _stored(store, run)
+            ds, model, rule, w0, limit = _stored(store, run)
         else:
             model, rule, w0 = _asked({k: v if v is not None else DEFAULTS[k] for k, v in given.items()})
         trajectory = settled_trajectory(model, rule, w0, limit, settle=run is None) if limit else None
@@ -77,10 +88,17 @@ def register(app: typer.Typer) -> None:
             floor=getattr(rule, "beta_min", None), cap=rule.projection == "cap",
             only=[x.strip() for x in only.split(",")] if only else None,
         )  # fmt: skip
+        done = 0 if trajectory is None else len(trajectory) - 1
+        if file is not None:
+            from eoslab.plots import save_figure
+
+            save_figure("theory", _run(model, rule, w0, done) if run is None else ds, file, size="double")
         if as_json:
             output.emit([f.as_dict() for f in found])
         else:
-            _show(found, 0 if trajectory is None else len(trajectory) - 1, everything, quiet)
+            _show(found, done, everything, quiet)
+            if file is not None and not quiet:
+                output.line(f"wrote {file}")
         raise Finish(1 if any(f.contradiction for f in found) else 0)
 
 
@@ -95,17 +113,17 @@ def _asked(texts: dict[str, str]) -> tuple[Any, Any, tuple[float, ...]]:
     return model, GD(number("lr", texts["lr"])), w0
 
 
-def _stored(store: str | None, ref: str) -> tuple[Any, Any, tuple[float, ...], int]:
-    from eoslab.results.provenance import rebuild
+def _run(model: Any, rule: Any, w0: tuple[float, ...], steps: int) -> Any:
+    from eoslab.results.trajectory import trajectory
+
+    return trajectory(model, rule, list(w0), steps=steps)
+
+
+def _stored(store: str | None, ref: str) -> tuple[Any, Any, Any, tuple[float, ...], int]:
+    from eoslab.results.settled import problem_of_run
 
     (path,), (ds,) = opened(store, [ref])
-    model, rule = rebuild(ds)
-    if model.name != "minimalist" or rule.name not in ("gd", "gd-floor", "gd-cap"):
-        raise InvalidArgument(
-            "RUN", f"{path.stem}: {rule.name} on {model.name}", "gradient descent (or a projection) on minimalist",
-            "the theory is about the two-input model",
-        )  # fmt: skip
-    return model, rule, tuple(ds["w"].values[0].tolist()), int(ds["steps"])
+    return ds, *problem_of_run(ds, path.stem)
 
 
 # -- text ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from eoslab.cli import names, output
 from eoslab.cli.runs import Json, Quiet, Runs, StoreDir, opened
 from eoslab.core.errors import UnknownName
 
-__all__ = ["register"]
+__all__ = ["figure_format", "register"]
 
 SIZES = ("single", "double", "slide")
 
@@ -35,13 +35,11 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
         quiet: Quiet = False,
     ) -> None:  # fmt: skip
-        from eoslab.plots import FIGURES, FORMATS
+        from eoslab.plots import FIGURES
 
         if name not in FIGURES:
             raise UnknownName("figure", name, FIGURES)
-        suffix = Path(file).suffix.lower().lstrip(".")
-        if suffix not in FORMATS:
-            raise UnknownName("format", suffix or file, FORMATS, "output")
+        figure_format(file)
         if size not in SIZES:
             raise UnknownName("size", size, SIZES)
         if FIGURES[name].of == "map":
@@ -58,6 +56,16 @@ def register(app: typer.Typer) -> None:
             output.emit({"figure": name, "file": file, "runs": run})
         elif not quiet:
             output.line(f"wrote {file}")
+
+
+def figure_format(file: str) -> str:
+    """The format that a file name asks for; refused before anything is computed if there is none such."""
+    from eoslab.plots import FORMATS
+
+    suffix = Path(file).suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        raise UnknownName("format", suffix or file, FORMATS, "output")
+    return suffix
 
 
 def _figures(incomplete: str) -> list[str]:

@@ -256,9 +256,9 @@ def execute(
     import eoslab
 
     with Progress(text, quiet) as progress:
-        waiting = progress.waiting("preparing the kernel (compiled once for each model and optimizer)")
-        with waiting, without(*UNNEEDED):
-            # one step loads or compiles what the run needs, so that the seconds are those of the run
+        words = "preparing the kernel (compiled once for each model and optimizer)"
+        # one step loads or compiles what the run needs, so that the seconds are those of the run
+        with progress.waiting(words), without(*UNNEEDED):
             eoslab.trajectory(plan.model, plan.rule, plan.w0, steps=1)
         began = time.perf_counter()
         ds = eoslab.trajectory(

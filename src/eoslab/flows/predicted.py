@@ -30,6 +30,9 @@ __all__ = ["Predicted", "SmoothModel", "Top", "predicted_dynamics", "project_to_
 
 Array = NDArray[np.float64]
 
+#: A projection that has come here has left every place where derivatives can be computed.
+FAR = 1e20
+
 
 class SmoothModel(Protocol):
     """What is asked of a model: three derivatives at a point w of shape (n,)."""
@@ -100,7 +103,9 @@ def project_to_stable_set(
             x = x - u * slope / top.S
         if over and top.b_ss > 0:
             active = True
-            x = x - top.grad_S_perp * excess / top.b_ss
+            x = x - top.grad_S_perp * (excess / top.b_ss)
+        if not np.all(np.abs(x) <= FAR):
+            break
     return x, active, False
 
 
@@ -108,12 +113,14 @@ def project_to_stable_set(
 class Predicted:
     """Constrained trajectory and predicted displacement at steps 0 … T (rows), with the coefficients used.
 
-    ``dagger`` (T+1, n), ``v`` (T+1, n) displacement from it, ``x`` = u·v, ``y`` = ∇S⊥·v, ``sharpness`` = S(θ†),
-    ``a_ps``, ``b_ss``, ``active`` (the constraint holds with equality), ``gap`` to the second eigenvalue. ``ok``
-    is False from the first step at which the projection did not converge; nothing is to be read off there.
+    ``dagger`` (T+1, n), ``u`` (T+1, n) the top eigenvector there, ``v`` (T+1, n) displacement from it,
+    ``x`` = u·v, ``y`` = ∇S⊥·v, ``sharpness`` = S(θ†), ``a_ps``, ``b_ss``, ``active`` (the constraint is tight),
+    ``gap`` to the second eigenvalue. ``ok`` is False from the first step at which the projection did not converge;
+    nothing is to be read off there.
     """
 
     dagger: Array
+    u: Array
     v: Array
     x: Array
     y: Array
@@ -147,7 +154,7 @@ def predicted_dynamics(
     if start.ndim != 1:
         raise InvalidArgument("w0", f"an array of shape {start.shape}", "one point, shape (n,)")
     n, m = len(start), steps + 1
-    dagger, v = np.full((m, n), np.nan), np.full((m, n), np.nan)
+    dagger, us, v = (np.full((m, n), np.nan) for _ in range(3))
     x, y, S, a_ps, b_ss, gap = (np.full(m, np.nan) for _ in range(6))
     active, ok = np.zeros(m, bool), np.zeros(m, bool)
     point, on_edge, fine = project_to_stable_set(model, start if dagger0 is None else dagger0, lr)
@@ -155,7 +162,7 @@ def predicted_dynamics(
     top = top_of(model, point)
     for t in range(m):
         perp = top.grad_S_perp
-        dagger[t], v[t], x[t], y[t], S[t] = point, shift, top.u @ shift, perp @ shift, top.S
+        dagger[t], us[t], v[t], x[t], y[t], S[t] = point, top.u, shift, top.u @ shift, perp @ shift, top.S
         a_ps[t], b_ss[t], gap[t], active[t], ok[t] = top.a_ps, top.b_ss, top.gap, on_edge, fine
         if t == steps or not (fine and np.all(np.isfinite(shift))):
             break
@@ -169,4 +176,4 @@ def predicted_dynamics(
         moved = moved + lr * perp * (delta2 - x[t] ** 2) / 2
         shift = moved - up * (up @ moved) + (1 - lr * (top.S + y[t])) * x[t] * up
         point, on_edge, top = after, on_edge_after, top_after
-    return Predicted(dagger, v, x, y, S, a_ps, b_ss, active, gap, ok)
+    return Predicted(dagger, us, v, x, y, S, a_ps, b_ss, active, gap, ok)

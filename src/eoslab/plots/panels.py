@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 __all__ = [
     "View",
     "band_marks",
+    "between",
     "by_parity",
     "crossing_mark",
+    "curve",
     "divergence_mark",
     "dots",
     "figure",
@@ -157,7 +159,14 @@ def line(ax: Axes, run: Run, values: Any, view: View, *, top: float = np.inf, **
     if run.alternates(values):
         by_parity(ax, run, values, view, (style.pop("color", None),) * 2, top=top, **style)
         return
-    x, y = run.x(view.x), np.asarray(values, dtype=float)
+    if sparse(run, np.asarray(values, dtype=float)):
+        style = {**style, "linestyle": "none", "marker": "o", "markersize": 2.0}
+    curve(ax, run.x(view.x), values, view, top=top, **style)
+
+
+def curve(ax: Axes, x: Any, values: Any, view: View, *, top: float = np.inf, **style: Any) -> None:
+    """A series over positions of its own (a prediction, say), thinned and cut as :func:`line` does."""
+    x, y = np.asarray(x, dtype=float), np.asarray(values, dtype=float)
     if view.xscale == "log":
         x, y = x[x > 0], y[x > 0]
     if ax.get_yscale() == "log":
@@ -165,14 +174,23 @@ def line(ax: Axes, run: Run, values: Any, view: View, *, top: float = np.inf, **
     # one point above the frame is enough to see where the line goes
     y = np.where(np.isnan(y), np.nan, np.minimum(y, top))
     keep = extremes(x, y, view.bins, log=view.xscale == "log")
-    if sparse(run, values):
-        style = {**style, "linestyle": "none", "marker": "o", "markersize": 2.0}
     ax.plot(x[keep], y[keep], **style)
     alone = _alone(y)
     if "marker" not in style and alone.any():
         # a line shows nothing of a point between two gaps
         style = {**style, "linestyle": "none", "marker": "o", "markersize": 2.0, "label": "_"}
         ax.plot(x[alone], y[alone], **style)
+
+
+def between(ax: Axes, x: Any, low: Any, high: Any, view: View, **style: Any) -> None:
+    """A band between two smooth series, thinned to the page."""
+    x, low, high = (np.asarray(values, dtype=float) for values in (x, low, high))
+    rows = x > 0 if view.xscale == "log" else np.ones(len(x), dtype=bool)
+    x, low, high = x[rows], low[rows], high[rows]
+    keep = np.union1d(*(extremes(x, y, view.bins // 2, log=view.xscale == "log") for y in (low, high)))
+    if ax.get_yscale() == "log":
+        low, high = np.maximum(low, FLOOR), np.maximum(high, FLOOR)
+    ax.fill_between(x[keep], low[keep], high[keep], linewidth=0, **style)
 
 
 def by_parity(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eoslab.core.errors import InvalidArgument
 from eoslab.kernels.engine import LowDimensionalEngine, State
+from eoslab.results.provenance import rebuild
 from eoslab.theory.certificate import diverges_d1, diverges_d2, search_trapping
 from eoslab.theory.context import Trajectory
 from eoslab.theory.reduced import coordinates
 
-__all__ = ["settled_trajectory"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["problem_of_run", "settled_trajectory"]
 
 #: Steps between two looks for a trapping region.
 LOOK = 512
@@ -38,6 +43,23 @@ def settled_trajectory(model: Any, rule: Any, w0: Any, steps: int, *, settle: bo
         logs.append(log[first:])
         if diverged or state.step >= steps or (settle and _decided(model, rule, rows.w[-1])):
             return Trajectory.of(np.concatenate(ws), np.concatenate(logs))
+
+
+def problem_of_run(ds: xr.Dataset, name: str = "") -> tuple[Any, Any, tuple[float, ...], int]:
+    """(model, rule, w0, steps) of a stored run that the theory is about.
+
+    Raises InvalidArgument for anything but gradient descent, or a projection of it, on the two-input model;
+    ``name`` is what the message calls the run.
+    """
+    model_name, rule_name = str(ds.attrs.get("model", "")), str(ds.attrs.get("optimizer", ""))
+    if model_name != "minimalist" or rule_name not in ("gd", "gd-floor", "gd-cap"):
+        got = f"{rule_name} on {model_name}"
+        raise InvalidArgument(
+            "RUN", f"{name}: {got}" if name else got, "gradient descent or a projection of it on minimalist",
+            "the theory is about the two-input model",
+        )  # fmt: skip
+    model, rule = rebuild(ds)
+    return model, rule, tuple(ds["w"].values[0].tolist()), int(ds["steps"])
 
 
 def _decided(model: Any, rule: Any, w: Any) -> bool:

@@ -10,9 +10,10 @@ from eoslab.core.numbers import Num
 from eoslab.models import minimalist
 from eoslab.theory.certificate import Trap, diverges_d1, diverges_d2, search_trapping
 from eoslab.theory.context import ULP, Context
-from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_most
+from eoslab.theory.sharpening import stability_number
+from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
 
-__all__ = ["STATEMENTS", "catapult_step", "first_trap", "minimiser_multipliers"]
+__all__ = ["STATEMENTS", "catapult_step", "final_drift", "first_trap", "minimiser_multipliers"]
 
 REFERENCE = "docs/theory/endings.md"
 
@@ -57,6 +58,25 @@ def first_trap(c: Context) -> tuple[int, Trap] | None:
         else:
             found, t = earlier, mid
     return t, found
+
+
+def final_drift(s: Num, w: Num, r: Num, k: Num, eps: Num, trap: Trap) -> tuple[int, Num, Num]:
+    """Theorem 5.5 at a state with a trapping region: (direction, margin of the ratio, margin of invariance).
+
+    Direction +1: s increases at every later step; −1: it decreases; 0: not decided here (then the margins are
+    those of the nearer side). The caller sees to s₋ > 1, w > 0, −1 < r < 0 and (N) at both ends.
+    """
+    lo, hi, R, x = trap.s_lo, trap.s_hi, trap.R, abs(r) / w
+    up, down = hi / (eps * (1 - R)), lo / eps
+    least = 1 - max(lo / k + eps / lo, hi / k + eps / hi)
+    most = 1 - lo / k - eps / hi * (1 - R) ** 2
+    rise = x / up - 1, least + (1 - R) / up - (hi - 1) ** 2
+    fall = 1 - x / down, (lo - 1) ** 2 - most - 1 / down
+    if rise[0] > 0 and rise[1] >= 0:
+        return 1, *rise
+    if fall[0] > 0 and fall[1] >= 0:
+        return -1, *fall
+    return 0, *max(rise, fall, key=min)
 
 
 def _trapping(c: Context) -> Evidence:
@@ -162,6 +182,56 @@ def _catapult(c: Context) -> Evidence:
     )
 
 
+def _final_drift(c: Context) -> Evidence:
+    got = first_trap(c)
+    if got is None:
+        return Evidence((Hypothesis("the run is trapped (5.1)", False),))
+    first, _ = got
+    limit = 2 - 1 / c.k
+    side = (0.0, 0.0)
+    # The later the state, the narrower its region: the first of a few that decides has the most to show.
+    for t in sorted({first + (c.T - first) * j // 16 for j in range(17)}):
+        s, w, r = float(c.s[t]), float(c.w[t]), float(c.r[t])
+        trap = search_trapping(s, w, r, c.k, c.eps)
+        # Below these sizes r and w are what rounding left of them.
+        if trap is None or not (w > 1e-250 and -1 < r < -1e3 * c.r_tolerance and float(trap.s_lo) > 1):
+            continue
+        if not max(stability_number(float(x), c.k, c.eps) for x in (trap.s_lo, trap.s_hi)) < 1:
+            continue
+        direction, *margins = final_drift(s, w, r, c.k, c.eps, trap)
+        side = (float(margins[0]), float(margins[1]))
+        if direction:
+            break
+    else:
+        return Evidence(
+            (
+                Hypothesis(
+                    "the limit is separated from 2 - 1/k, and the ratio |r|/w is on its side", False, min(side)
+                ),
+            )
+        )
+    # The conclusion is about exact steps; one of s·ulp is rounding, and so is r at its floor.
+    kept = np.abs(c.r[t:]) > 1e3 * c.r_tolerance
+    end = t + (len(kept) if kept.all() else int(np.argmin(kept)))
+    steps = np.diff(c.s[t : end + 1])
+    slack = 16 * ULP
+    after = (s, float(trap.s_hi)) if direction > 0 else (float(trap.s_lo), s)
+    return Evidence(
+        (
+            at_least("|r|/w on its side", side[0], 0, strict=True),
+            at_least("the side is invariant", side[1], 0),
+        ),
+        {"direction": float(direction), "s_limit": after, "two_minus_1_over_k": limit},
+        {
+            "direction": float(np.sign(c.s[end if end <= c.T else c.T] - s)),
+            "s_limit": float(c.s[-1]),
+            "two_minus_1_over_k": None,
+        },
+        bool(np.all(direction * steps >= -slack)) if len(steps) else None,
+        note=f"s {'rises' if direction > 0 else 'falls'} from step {t} on",
+    )
+
+
 STATEMENTS = (
     Statement(
         "5.1",
@@ -209,5 +279,23 @@ STATEMENTS = (
         _catapult,
         (Assumption("lambda2 = 0", "λ2 = 0", "k = 10, ηλ1 = 1: 15 of 2000 starts are misclassified"),),
         dynamics="any",
+    ),
+    Statement(
+        "5.5",
+        "Direction of the end",
+        "proved",
+        f"{REFERENCE}#55",
+        "Inside a trapping region with s₋ > 1: if |r|/w is above s₊/(ε(1−R)) (below s₋/ε) and that side is "
+        "invariant, s increases (decreases) at every later step. A run that converges to s∞ ∈ (1,2), s∞ ≠ 2−1/k, "
+        "ends so: rising if s∞ < 2−1/k, falling if s∞ > 2−1/k.",
+        _final_drift,
+        (
+            Assumption("|r|/w on its side", "x_N > s₊/(ε(1−R)) or x_N < s₋/ε", "G − 1 has the other sign at N"),
+            Assumption(
+                "the side is invariant",
+                "F₋ + (1−R)/K ≥ (s₊−1)² or F₊ + 1/K ≤ (s₋−1)²",
+                "k = 100, ε = .01, s = 1.995, r = −1e-5, x_N = 400 > s/ε: s rises at once and falls later",
+            ),
+        ),
     ),
 )

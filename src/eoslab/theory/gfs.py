@@ -13,7 +13,16 @@ from eoslab.theory.context import ULP, Array, Context
 from eoslab.theory.identities import gfs_identity
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement
 
-__all__ = ["STATEMENTS", "Account", "accounting", "c_change", "eta_gfs_sharpness", "gfs_alpha2", "non_increasing"]
+__all__ = [
+    "STATEMENTS",
+    "Account",
+    "accounting",
+    "c_change",
+    "conserved_of",
+    "eta_gfs_sharpness",
+    "gfs_alpha2",
+    "non_increasing",
+]
 
 REFERENCE = "docs/theory/gfs.md"
 

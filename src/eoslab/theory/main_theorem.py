@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eoslab.core.numbers import Num, log, maximum, sqrt
-from eoslab.theory.context import ULP, Context
+from eoslab.theory.context import ULP, Array, Context
 from eoslab.theory.excursions import after_peak, dip_bound, overshoot_bound, peak_bound, step_up
 from eoslab.theory.sharpening import Entry, entry, peak_q, stability_number
 from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, Statement, at_least, at_most
@@ -17,6 +17,7 @@ from eoslab.theory.statement import Assumption, Evidence, Hypothesis, Quantity, 
 __all__ = [
     "STATEMENTS",
     "EdgeBound",
+    "SurrogateBand",
     "a_priori_bound",
     "drive_bound",
     "edge_bound",
@@ -26,6 +27,7 @@ __all__ = [
     "product_sum",
     "residual_sum",
     "sharpness_excess",
+    "surrogate_band",
     "surrogate_window",
     "zeta_lyapunov",
 ]
@@ -309,30 +311,58 @@ def surrogate_defect_bound(z: np.ndarray, log_w: np.ndarray, k: float) -> np.nda
     return np.asarray(swing + 0.464 / k * memory)
 
 
-def _surrogate(c: Context) -> Evidence:
+@dataclass(frozen=True)
+class SurrogateBand:
+    """Theorem 4.7 along a run: |r̃_t| ∈ [low, high] for t = start …, with the bound of |r̃−r†| where (b) applies."""
+
+    start: int
+    low: Array
+    high: Array
+    from_shadow: Array | None
+
+    @property
+    def end(self) -> int:
+        """The step after the last one."""
+        return self.start + len(self.low)
+
+
+def surrogate_band(c: Context) -> tuple[tuple[Hypothesis, ...], SurrogateBand | None]:
+    """Theorem 4.7 from T1 on, as long as r ∈ (−1,0) and r̃ ≤ 0, with the range of χ that the run has there.
+
+    ``low`` and ``high`` are those of (a); where (b) applies, ``from_shadow`` bounds |r̃−r†| at every step.
+    """
     t = c.T1
     if t is None or not c.has_run or t >= c.T:
-        return Evidence((Hypothesis("phase II is reached", False),))
+        return (Hypothesis("phase II is reached", False),), None
     end = c.T2 if c.T2 is not None else c.T + 1
     # The window ends before r̃ > 0 and before r leaves (−1, 0).
     good = (c.r_tilde[t:end] <= 0) & (c.r[t:end] > -1) & (c.r[t:end] < 0)
     end = t + (len(good) if good.all() else int(np.argmin(good)))
     if end - t < 2:
-        return Evidence((Hypothesis("r in (-1,0) and r_tilde <= 0 at T1", False, -float(c.r_tilde[t])),))
-    chi, rt, z = c.chi[t:end], np.abs(c.r_tilde[t:end]), c.z[t:end]
+        return (Hypothesis("r in (-1,0) and r_tilde <= 0 at T1", False, -float(c.r_tilde[t])),), None
+    chi, z, logs = c.chi[t:end], c.z[t:end], c.log_w[t:end]
     lo, hi = min(float(np.min(chi)), 1.0), max(float(np.max(chi)), 1.0)
-    hypotheses = [
+    hypotheses = (
         Hypothesis("r in (-1,0) and r_tilde <= 0 from T1 on", True, -float(c.r_tilde[t])),
         at_most("2 chi^2 <= k", 2 * hi**2, c.k),
         at_least("chi > 0", lo, 0, strict=True),
-    ]
+    )
     if not all(x.holds for x in hypotheses):
-        return Evidence(tuple(hypotheses))
-    n = np.arange(end - t)
-    low, high = surrogate_window(float(rt[0]), n, lo, hi, c.k)
+        return hypotheses, None
+    low, high = surrogate_window(float(abs(c.r_tilde[t])), np.arange(end - t), lo, hi, c.k)
+    near = c.dynamics == "gd" and c.k >= 2 and np.min(z) >= -0.5 and np.max(z) <= 1 and np.all(np.isfinite(logs))
+    return hypotheses, SurrogateBand(t, low, high, surrogate_defect_bound(z, logs, c.k) if near else None)
+
+
+def _surrogate(c: Context) -> Evidence:
+    hypotheses, band = surrogate_band(c)
+    if band is None:
+        return Evidence(hypotheses)
+    t, end, low, high = band.start, band.end, band.low, band.high
+    rt = np.abs(c.r_tilde[t:end])
     slack = 1e-9 + c.r_tolerance
     fine = bool(np.all(rt >= low - slack) and np.all(rt <= high + slack))
-    mid = len(n) // 2
+    mid = len(rt) // 2
     predicted: dict[str, Quantity] = {
         "abs_r_tilde_midway": (max(float(low[mid]), 0.0), float(high[mid])),
         "abs_r_tilde_at_end": (max(float(low[-1]), 0.0), float(high[-1])),
@@ -340,15 +370,13 @@ def _surrogate(c: Context) -> Evidence:
     measured: dict[str, Quantity] = {
         "abs_r_tilde_midway": float(rt[mid]), "abs_r_tilde_at_end": float(rt[-1])
     }  # fmt: skip
-    logs = c.log_w[t:end]
-    if c.dynamics == "gd" and c.k >= 2 and np.min(z) >= -0.5 and np.max(z) <= 1 and np.all(np.isfinite(logs)):
-        shadow = (1 - 2 / c.k) ** n * float(rt[0])
-        defect, bound = np.abs(rt - shadow), surrogate_defect_bound(z, logs, c.k)
-        fine &= bool(np.all(defect <= bound + slack))
+    if band.from_shadow is not None:
+        defect = np.abs(rt - (1 - 2 / c.k) ** np.arange(len(rt)) * float(rt[0]))
+        fine &= bool(np.all(defect <= band.from_shadow + slack))
         worst = int(np.argmax(defect))
-        predicted["largest_distance_from_r_dagger"] = (0.0, float(bound[worst]))
+        predicted["largest_distance_from_r_dagger"] = (0.0, float(band.from_shadow[worst]))
         measured["largest_distance_from_r_dagger"] = float(defect[worst])
-    return Evidence(tuple(hypotheses), predicted, measured, fine, note=f"window [{t}, {end})")
+    return Evidence(hypotheses, predicted, measured, fine, note=f"window [{t}, {end})")
 
 
 def _floor(c: Context) -> Evidence:
