@@ -388,6 +388,33 @@ def test_early_stop_at_a_loss(train):
     record = train(*SMALL, "--steps", "500", "--until-loss", "0.3")
     assert record["final"]["loss"] <= 0.3
     assert record["steps"] < 500
+    assert record["outcome"] == "running", "it was not interrupted"
+    later = str(record["steps"] + 5)
+    whole, longer = train(*SMALL, "--steps", later), train("--resume", record["id"], "--steps", later)
+    assert longer["final"] == whole["final"]
+
+
+def test_out_of_memory_is_answered_by_what_to_do(call, monkeypatch):
+    from eoslab.nn import Objective
+
+    def full(self, w):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
+
+    monkeypatch.setattr(Objective, "at", full)
+    code, _, err = call("train", *SMALL, "--steps", "5", "-q")
+    assert code == 1
+    assert err.startswith("error[E100]: out of memory at step 0")
+    assert "--chunk N" in err
+
+
+def test_a_run_without_eigenvalues_says_so():
+    from eoslab.nn import recipes
+    from eoslab.results.summary import verdict_sentence
+
+    objective = recipes.build({"hidden": [8], "act": "tanh", "samples": 40})
+    ds = eoslab.trajectory(objective, eoslab.optimizers.GD(lr=0.1), steps=5, probes=[])
+    assert not ds["measured"].any()
+    assert verdict_sentence(ds).endswith("the sharpness was not measured")
 
 
 @pytest.mark.parametrize("arch", ["deep-linear", "cnn", "vgg", "resnet", "vit"])

@@ -18,7 +18,7 @@ from eoslab.cli.network import described, networks, rule_of
 from eoslab.cli.problem import Finish
 from eoslab.cli.progress import Progress, Stop
 from eoslab.cli.run import option, report_text, writable
-from eoslab.core.errors import InvalidArgument, UnknownName
+from eoslab.core.errors import EoslabError, InvalidArgument, UnknownName
 
 __all__ = ["DEFAULTS", "TrainPlan", "execute", "make", "register"]
 
@@ -110,7 +110,7 @@ def register(app: typer.Typer) -> None:
             str, option("lr", "X,…", "Learning rate η, also as a fraction: 2/40; several make several runs.")
         ] = DEFAULTS["lr"],
         steps: Annotated[str, option("steps", "N", "Updates to make; with --resume, in all.")] = DEFAULTS["steps"],
-        eigs: Annotated[str, option("eigs", "K", "Eigenvalues to follow; 0 none.")] = DEFAULTS["eigs"],
+        eigs: Annotated[str, option("eigs", "K", "Largest eigenvalues to follow.")] = DEFAULTS["eigs"],
         every: Annotated[
             str, option("every", "N", "Measure every N-th step, the first and the last.")
         ] = DEFAULTS["every"],
@@ -267,19 +267,15 @@ def _probes(options: Mapping[str, Any]) -> list[Any]:
     from eoslab.core import catalog
     from eoslab.probes import TopEigenvalues
 
-    found: list[Any] = []
-    k = parse.steps("eigs", options["eigs"])
-    every = parse.steps("every", options["every"], 1)
-    if k:
-        found.append(
-            TopEigenvalues(
-                k=k,
-                every=every,
-                tol=parse.number("tol", options["tol"]),
-                dense=parse.number("dense", options["dense"]),
-                seed=parse.steps("seed", options["seed"]),
-            )
+    found: list[Any] = [
+        TopEigenvalues(
+            k=parse.steps("eigs", options["eigs"], 1),
+            every=parse.steps("every", options["every"], 1),
+            tol=parse.number("tol", options["tol"]),
+            dense=parse.number("dense", options["dense"]),
+            seed=parse.steps("seed", options["seed"]),
         )
+    ]
     for item in (options["probes"] or "").split(","):
         name, _, often = item.strip().partition("=")
         if not name or name == "top-eigenvalues":
@@ -326,35 +322,42 @@ def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool
     if "accuracy" not in known and nn.recipes.has_classes(objective):
         from eoslab.probes import Accuracy
 
-        probes.append(Accuracy(every=max(10, plan.probes[0].every if plan.probes else 10)))
+        probes.append(Accuracy(every=max(10, plan.probes[0].every)))
     batches = nn.Batches(plan.batch, plan.settings["seed"]) if plan.batch else None
     run = nn.NetworkRun(
         objective, plan.rule, probes, batches, store,
         model=plan.model, settings=plan.settings, seed=plan.settings["seed"], loss=plan.settings["loss"],
         label=lambda ds: stamp(ds, command=plan.command, typed=plan.typed, sources=plan.sources),
-        checkpoint_every=plan.checkpoint_every, live=plan.live, stored=replace,
+        checkpoint_every=plan.checkpoint_every, live=plan.live,
+        until_loss=plan.until_loss, stored=replace,
     )  # fmt: skip
     if plan.settings.get("module"):
         run.loss = ""
     run.begin()
     if not quiet:
         output.note(_introduction(plan, run))
-    _go(run, plan.steps, stop, quiet, plan.until_loss)
+    _go(run, plan.steps, stop, quiet)
     return run
 
 
-def _go(run: Any, steps: int, stop: Stop, quiet: bool, until: float | None = None) -> None:
+def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
     """Advance a run with its numbers beside the progress."""
-    reached = [False]
     with Progress("training", quiet) as progress:
 
         def observe(line: Mapping[str, Any]) -> None:
             progress.detail = _detail(line, progress.detail)
-            reached[0] = until is not None and line["loss"] <= until
 
         run.observer = observe
-        run.go(steps, stop=lambda: stop() or reached[0], progress=progress)
-    run.early = reached[0] and not stop()
+        try:
+            run.go(steps, stop=stop, progress=progress)
+        except (MemoryError, RuntimeError) as e:
+            # PyTorch has no class of its own for this on a CPU
+            if not isinstance(e, MemoryError) and "memory" not in str(e):
+                raise
+            kept = f"; what was made is in {run.stored.path}" if run.stored is not None else ""
+            raise EoslabError(
+                f"out of memory at step {len(run.rows)}{kept}", "take less at once: --chunk N"
+            ) from e
 
 
 def _detail(line: Mapping[str, Any], before: str) -> str:
@@ -415,9 +418,9 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     if options["dry_run"]:
         _print_plans([{"run": str(path), "steps_made": made, "steps": total}], options["as_json"])
         return
-    until = parse.number("until_loss", options["until_loss"]) if options["until_loss"] else None
+    run.until_loss = parse.number("until_loss", options["until_loss"]) if options["until_loss"] else None
     with Stop() as stop:
-        _go(run, total, stop, options["quiet"], until)
+        _go(run, total, stop, options["quiet"])
         _finish(options, [_result(options, run, many=False)], stop)
 
 
@@ -511,10 +514,10 @@ def _describe(plan: TrainPlan, objective: Any) -> dict[str, Any]:
     began = time.perf_counter()
     objective.loss_and_grad(w)
     one = time.perf_counter() - began
-    top = next((p for p in plan.probes if p.name == "top-eigenvalues"), None)
-    # about three products of two gradients each where eigenvalues are measured
-    extra = 4.0 * (1 if top.k == 1 else 2 + top.k) / top.every if top is not None else 0.0
-    vectors = 12 + (top.k + 4 if top is not None else 0)
+    top = plan.probes[0]
+    # a few products of two gradients each where eigenvalues are measured
+    extra = 4.0 * (top.k if top.k == 1 else 2 + top.k) / top.every
+    vectors = 12 + top.k + 4
     return {
         "model": plan.model,
         "settings": plan.settings,
@@ -525,16 +528,11 @@ def _describe(plan: TrainPlan, objective: Any) -> dict[str, Any]:
         "threshold": plan.rule.threshold.value if plan.batch is None else None,
         "steps": plan.steps,
         "probes": [p.name for p in plan.probes],
-        "memory_bytes": round(3e8 + vectors * objective.n * np_size(objective)),
+        "memory_bytes": round(3e8 + vectors * objective.n * objective.numpy_dtype.itemsize),
         "memory_available_bytes": memory.available(),
         "seconds_estimate": plan.steps * one * (1 + extra),
         "command": plan.command,
     }
-
-
-def np_size(objective: Any) -> int:
-    """Bytes of a number of w."""
-    return int(objective.numpy_dtype.itemsize)
 
 
 def _print_plans(plans: list[dict[str, Any]], as_json: bool) -> None:

@@ -108,7 +108,8 @@ class NetworkRun:
     ``model`` and ``settings`` describe the network for the provenance (:mod:`eoslab.nn.recipes` rebuilds it from
     them); ``label`` adds to each data set what only the caller knows. ``live`` appends each measured step to
     ``live.jsonl`` in the run, flushed every second; after a kill it may be ahead of the checkpoint, and steps
-    that are made again are appended again, with the same numbers.
+    that are made again are appended again, with the same numbers. ``until_loss`` ends the run where the loss is
+    so small; that is no interruption, and the run can go on.
     """
 
     objective: Objective
@@ -123,6 +124,7 @@ class NetworkRun:
     label: Callable[[xr.Dataset], xr.Dataset] | None = None
     checkpoint_every: int = CHECKPOINT_EVERY
     live: bool = False
+    until_loss: float | None = None
     stored: StoredRun | None = None
     observer: Callable[[Mapping[str, Any]], None] | None = None
 
@@ -193,7 +195,7 @@ class NetworkRun:
             state=self.state,
             batches=self.batches,
             observe=observe,
-            stop=(lambda record: stop()) if stop is not None else None,
+            stop=lambda record: self._enough(record.loss) or (stop is not None and stop()),
         )
         journal: _Journal | None = None
         try:
@@ -206,7 +208,8 @@ class NetworkRun:
                     journal = _Journal(self.stored, self.live)
                 if journal is not None:
                     journal.write(self._line())
-                self.outcome = record.outcome
+                enough = record.outcome == "interrupted" and self._enough(record.loss)
+                self.outcome = "running" if enough else record.outcome
                 if self.observer is not None:
                     self.observer(self._line())
                 if progress is not None:
@@ -225,6 +228,9 @@ class NetworkRun:
         self._clock()
         if self.store is not None:
             self.save()
+
+    def _enough(self, loss: float) -> bool:
+        return self.until_loss is not None and loss <= self.until_loss
 
     def _take(self, record: Any) -> None:
         """Add a record as a row."""

@@ -129,10 +129,10 @@ def dataset(
     events = fold.events + ([(classifier.DIVERGENCE, int(step[-1]), np.nan)] if diverged else [])
     code = classifier.DIVERGED if diverged else _ending(arrays["loss"], recent, step, fold.crossings)
     regime = list(REGIMES)[classifier.regime_of(code, code == classifier.CONVERGED, fold.crossings)]
-    if about.threshold is None and not diverged:
+    measured = np.isfinite(arrays["eta_sharpness"])
+    if (about.threshold is None or not measured.any()) and not diverged:
         regime = "no-threshold"
     kinds = list(EVENTS)
-    measured = np.isfinite(arrays["eta_sharpness"])
     data: dict[str, Any] = {}
     for name, values in arrays.items():
         dims = ("step", "eig") if name in EIGENWISE or values.ndim == 2 else "step"

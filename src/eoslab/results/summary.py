@@ -73,6 +73,8 @@ def verdict_sentence(ds: xr.Dataset) -> str:
     if not math.isfinite(float(ds["threshold"])):
         loss = float(ds["loss"][-1])
         return f"{_capital(title(outcome))} after {steps} steps with loss {loss:.3g}; this rule has no threshold"
+    if regime == "no-threshold":
+        return f"{_capital(title(outcome))} after {steps} steps; the sharpness was not measured"
     edge, top = edge_text(ds), float(ds["max_eta_sharpness"]) / float(ds["threshold"])
     if regime == "stable":
         return f"Stable: never above {edge}, at most {top:.3f} of it{_ending(outcome, steps)}{stopped}"
