@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 #: Without a terminal, one line of progress per so many seconds.
 INTERVAL = 10.0
-LINES = {"cells": "{:,}", "steps_total": "{:,}", "seconds": "{:.3g} s"}
+LINES = {"cells": "{:,}", "cells_of_the_result": "{:,}", "steps_total": "{:,}", "seconds": "{:.3g} s"}
 
 
 def sweep(
@@ -65,7 +65,6 @@ def sweep(
     """Run every cell of a grid and write the map: regime, outcome, T1, T2, excursions, sharpness, losses."""
     from eoslab.core import catalog
     from eoslab.results import sweep as library
-    from eoslab.results.sweep_store import save
 
     grid = grid_of({"lr": lr, "ratio": ratio, "init": init}, axis or [], state or [])
     kind = catalog.find("eoslab.models", model, "model")
@@ -73,18 +72,16 @@ def sweep(
     options: dict[str, Any] = {"steps": steps, "design": design, "samples": samples, "seed": seed}
     made = library.plan(kind, rule, grid, **options)
     if dry_run:
-        _say(_cost(made, library, workers), json)
+        _say(_cost(made, library, workers, refine), json)
         return
     before = _there(output, library)
     with _stopping() as stop, _client(workers, scheduler) as client:
         began = time.perf_counter()
         ds = library.sweep(
             kind, rule, grid, **options, refine=refine, client=client, stop=stop, resume=resume,
-            store=output if not refine else None, progress=None if quiet else _progress(),
+            store=output, progress=None if quiet else _progress(),
         )  # fmt: skip
         seconds = time.perf_counter() - began
-    if refine and output is not None:
-        save(ds, output)
     report = summary(ds, seconds, before, library)
     _say(report, json)
     if report["outcome"] == "interrupted":
@@ -151,15 +148,20 @@ def _there(output: str | None, library: Any) -> tuple[int, int]:
     return int(measured.sum()), int(ds["steps"].values[measured].sum(dtype="int64"))
 
 
-def _cost(made: Any, library: Any, workers: int | None) -> dict[str, Any]:
+def _cost(made: Any, library: Any, workers: int | None, refine: int) -> dict[str, Any]:
+    """What would be done. Of a refinement only the first grid is known beforehand, and what the result holds."""
+    from eoslab.results.refine import finest
+
     width = workers or library.cores()
+    held = finest(made.layout, refine).cells if refine else made.layout.cells
     return {
         "cells": made.layout.cells,
+        **({"cells_of_the_result": held} if refine else {}),
         "steps_total": made.steps_total,
         "seconds": made.seconds(width),
         "workers": width,
-        "memory_bytes": made.layout.cells * made.row_bytes,
-        "disk_bytes": made.layout.cells * made.row_bytes,
+        "memory_bytes": held * made.row_bytes,
+        "disk_bytes": held * made.row_bytes,
         "dims": dict(zip(made.layout.dims, made.layout.shape, strict=True)),
         "compiled": made.problem.lanes,
     }
