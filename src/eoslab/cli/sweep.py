@@ -38,12 +38,25 @@ def sweep(
     init: Annotated[str | None, typer.Option(help="Starts, e.g. 0.3,1e-3,0.1|0.5,1e-3,0.1.")] = None,
     axis: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=RANGE: alpha_e, k, lambda1, lambda2, b, alpha_0, a setting of the optimizer, …"),
+        typer.Option(
+            help="NAME=RANGE: alpha_e, k, lambda1, b, alpha_0, a setting of the optimizer; of inputs "
+            "exponent, d, n, noise, irrelevant, decay, …"
+        ),
     ] = None,
     state: Annotated[
         list[str] | None, typer.Option(help="c0=…,s0=…,w0=…: the start by c0, ηλ1α0², ηλ1β1² (positive roots).")
     ] = None,
     model: Annotated[str, typer.Option(help="A minimalist model.")] = "minimalist",
+    spectrum: Annotated[
+        str | None,
+        typer.Option(
+            help="Inputs of the d-input model: power:d:exponent, two-level:d:heavy:level, spiked:d:spikes:spike, "
+            "or a file of variances."
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="The d-input model of a data set: digits, or a file.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict, with --data.")] = None,
+    scale: Annotated[str, typer.Option(help="none, standard or max, with --data.")] = "none",
     optimizer: Annotated[str, typer.Option(help="An update rule.")] = "gd",
     steps: Annotated[int, typer.Option(help="Updates of every cell.")] = 2000,
     design: Annotated[str, typer.Option(help="grid, list, random or sobol.")] = "grid",
@@ -67,7 +80,8 @@ def sweep(
     from eoslab.results import sweep as library
 
     grid = grid_of({"lr": lr, "ratio": ratio, "init": init}, axis or [], state or [])
-    kind = catalog.find("eoslab.models", model, "model")
+    inputs = _inputs(spectrum, data, target, scale)
+    kind = catalog.find("eoslab.models", model, "model") if inputs is None else inputs
     rule = catalog.find("eoslab.optimizers", optimizer, "optimizer")
     options: dict[str, Any] = {"steps": steps, "design": design, "samples": samples, "seed": seed}
     made = library.plan(kind, rule, grid, **options)
@@ -90,6 +104,20 @@ def sweep(
         raise typer.Exit(130)
     if output and not json and not quiet:
         print(f"{output}      next: eoslab figure phase-map {output}", file=sys.stderr)  # noqa: T201
+
+
+def _inputs(spectrum: str | None, data: str | None, target: str | None, scale: str) -> Any:
+    """The family of input distributions that the options name; None for a model of the catalogue."""
+    from eoslab.results.inputs import DataInputs, parse_spectrum
+
+    if spectrum is not None and data is not None:
+        raise InvalidArgument("spectrum", spectrum, "nothing beside --data", "the data brings its own spectrum")
+    for name, value, default in (("target", target, None), ("scale", scale, "none")):
+        if data is None and value != default:
+            raise InvalidArgument(name, value, "--data with it")
+    if data is not None:
+        return DataInputs(source=data, target=target, scale=scale)
+    return None if spectrum is None else parse_spectrum(spectrum)
 
 
 def grid_of(named: dict[str, str | None], axes: list[str], states: list[str]) -> dict[str, str]:
@@ -163,7 +191,7 @@ def _cost(made: Any, library: Any, workers: int | None, refine: int) -> dict[str
         "memory_bytes": held * made.row_bytes,
         "disk_bytes": held * made.row_bytes,
         "dims": dict(zip(made.layout.dims, made.layout.shape, strict=True)),
-        "compiled": made.problem.lanes,
+        "compiled": made.problem.lanes or made.problem.diagonal,
     }
 
 

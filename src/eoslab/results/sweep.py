@@ -32,8 +32,9 @@ __all__ = ["Plan", "counts", "labels", "open_sweep", "plan", "sweep"]
 
 INTERRUPTED = list(OUTCOMES).index("interrupted")
 INFERRED = list(OUTCOMES).index("inferred")
-#: Nanoseconds a step of a lane costs on one core, to say beforehand how long a sweep takes.
-LANE_NS, SINGLE_NS = 6.0, 60.0
+#: Nanoseconds a step costs on one core (of the d-input model: each direction), to say beforehand how long a sweep
+#: takes.
+LANE_NS, DIAGONAL_NS, SINGLE_NS = 6.0, 15.0, 60.0
 
 #: Seconds between two writes of a refinement: what a kill can lose.
 WRITE_EVERY = 2.0
@@ -56,7 +57,11 @@ class Plan:
 
     def seconds(self, workers: int) -> float:
         """Predicted time after compilation (nothing diverges early)."""
-        return self.steps_total * (LANE_NS if self.problem.lanes else SINGLE_NS) * 1e-9 / max(workers, 1)
+        each = LANE_NS if self.problem.lanes else SINGLE_NS
+        if self.problem.diagonal:
+            sizes = [max(axis.values) for axis in self.layout.axes if axis.name == "d"]
+            each = DIAGONAL_NS * (sizes[0] if sizes else self.problem.directions)
+        return float(self.steps_total * each * 1e-9 / max(workers, 1))
 
     @property
     def row_bytes(self) -> int:
@@ -94,6 +99,8 @@ def plan(
     layout = lay_out(grid, design, samples, seed)
     problem = Problem(model, rule, w0, whole("steps", steps), tuple(axis.name for axis in layout.axes))
     problem.check((axis.name, dict.fromkeys(axis.values)) for axis in layout.axes)
+    if problem.diagonal:
+        problem.settings(layout.columns(np.zeros(1, dtype=np.int64)), 1)
     if problem.lanes:
         problem.arrays(layout.columns(np.zeros(1, dtype=np.int64)))
     return Plan(problem, layout, design if design in ("grid", "list") else f"{design}, seed {seed}")
@@ -125,6 +132,9 @@ def sweep(
     (components of the start), and for the two-input model the axes of the theory (docs/theory §0, §8):
     ``ratio`` = λ2/λ1, ``k`` = λ1/λ2, ``alpha_e`` (η = 2/(λ1|b|α_e²)), and the state ``c0`` = α0²−β1²−β2²,
     ``s0`` = ηλ1α0², ``w0`` = ηλ1β1² (positive roots; where there are none the outcome is ``no-such-start``).
+
+    A family of :mod:`eoslab.results.inputs` as the model makes every field of an input distribution an axis:
+    ``exponent`` of a spectrum, ``d``, ``irrelevant``, sample size ``n``, ``noise``.
 
     Variables: ``outcome`` and ``regime`` as integer codes with ``flag_meanings`` (:func:`labels` gives words), T1,
     T2, excursions, period, losses, largest and last η·S_eff, the least |β1|: those of a single run, bit for bit.
