@@ -270,3 +270,30 @@ def test_phases_are_the_one_line_predicates():
     table = eoslab.phases(ds)
     assert table.phase.values.tolist() == ["ps", "eos", "final"]
     assert table.start.values.tolist() == [0, t1, t2]
+
+
+def folded(above):
+    """Events of the crossing pattern alone, η·S being 3 above and 1 below the threshold 2."""
+    from eoslab.kernels.compiler import shared_kernel
+
+    n = len(above)
+    kinds, steps, values = np.empty(3 * n, np.int8), np.empty(3 * n, np.int64), np.empty(3 * n)
+    pattern = np.array(above, bool)
+    eta = np.where(pattern, 3.0, 1.0)
+    _, _, _, used = shared_kernel().fold(
+        classifier.NO_CROSSINGS, 0.0, -1, pattern, eta, eta[0], n, 0, kinds, steps, values
+    )
+    names = list(vocabulary.EVENTS)
+    return [(names[k], int(s)) for k, s in zip(kinds[:used], steps[:used], strict=True)]
+
+
+def test_a_two_cycle_is_one_event_and_the_crossing_that_ends_it_is_written():
+    jumps = [t % 2 == 1 for t in range(40)]  # above at step 39
+    calm = folded([*jumps, *[False] * 10])
+    assert [kind for kind, _ in calm].count("period-2") == 1
+    assert calm[-1] == ("crossing-down", 40)
+    stays_up = folded([*jumps, *[True] * 10, False])
+    assert [kind for kind, _ in stays_up].count("period-2") == 1
+    assert stays_up[-3] == ("crossing-up", 39)
+    assert stays_up[-2][0] == "peak"
+    assert stays_up[-1] == ("crossing-down", 50)

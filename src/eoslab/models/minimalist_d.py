@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 def loss_osc(w: Vec, lr: Num, p: Vec) -> Num:
     """½ Σ λ_i (αβ_i − v_i)² over the directions that overshoot, ηλ_iα² ≥ 1."""
     lambdas, v = p
-    total = 0.0 * w[0]
+    total = 0 * w[0]
     a2 = w[0] ** 2
     for i in range(len(lambdas)):
         part = lambdas[i] * (w[0] * w[i + 1] - v[i]) ** 2 / 2
-        total = total + where(lr * lambdas[i] * a2 >= 1, part, 0.0 * part)
+        total = total + where(lr * lambdas[i] * a2 >= 1, part, 0 * part)
     return total
 
 
 def loss_conv(w: Vec, lr: Num, p: Vec) -> Num:
     """½ Σ λ_i (αβ_i − v_i)² over the other directions."""
     lambdas, v = p
-    total = 0.0 * w[0]
+    total = 0 * w[0]
     a2 = w[0] ** 2
     for i in range(len(lambdas)):
         part = lambdas[i] * (w[0] * w[i + 1] - v[i]) ** 2 / 2
-        total = total + where(lr * lambdas[i] * a2 >= 1, 0.0 * part, part)
+        total = total + where(lr * lambdas[i] * a2 >= 1, 0 * part, part)
     return total
 
 
 def grad_alpha(w: Vec, p: Vec) -> Num:
     """∂L/∂α = Σ λ_i (αβ_i − v_i) β_i."""
     lambdas, v = p
-    total = 0.0 * w[0]
+    total = 0 * w[0]
     for i in range(len(lambdas)):
         total = total + lambdas[i] * (w[0] * w[i + 1] - v[i]) * w[i + 1]
     return total
@@ -67,7 +67,7 @@ def grad_beta(alpha: Num, beta: Num, lam: Num, v: Num) -> Num:
 def step_alpha(w: Vec, lr: Num, p: Vec) -> Num:
     """α − η ∂L/∂α in factored form, α(1 − η Σ λ_iβ_i²) + η Σ λ_iv_iβ_i."""
     lambdas, v = p
-    square, cross = 0.0 * w[0], 0.0 * w[0]
+    square, cross = 0 * w[0], 0 * w[0]
     for i in range(len(lambdas)):
         square = square + lambdas[i] * w[i + 1] ** 2
         cross = cross + lambdas[i] * v[i] * w[i + 1]
@@ -82,7 +82,7 @@ def step_beta(alpha: Num, beta: Num, lr: Num, lam: Num, v: Num) -> Num:
 def corner(w: Vec, p: Vec) -> Num:
     """∂²L/∂α² = Σ λ_i β_i²."""
     lambdas, _ = p
-    total = 0.0 * w[0]
+    total = 0 * w[0]
     for i in range(len(lambdas)):
         total = total + lambdas[i] * w[i + 1] ** 2
     return total
@@ -104,7 +104,7 @@ def conserved(w: Vec, p: Vec) -> Num:
 def gfs_alpha2(w: Vec, p: Vec) -> Num:
     """α∞² of the gradient flow from w: (c + √(c² + 4|v|²))/2 (Prop 7.1 with |v| for b)."""
     _, v = p
-    square = 0.0
+    square = 0 * v[0]
     for i in range(len(v)):
         square = square + v[i] * v[i]
     c = conserved(w, p)

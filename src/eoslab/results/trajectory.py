@@ -178,7 +178,8 @@ class Recording:
         if n > skip:
             kinds, steps, values = np.empty(3 * n, np.int8), np.empty(3 * n, np.int64), np.empty(3 * n)
             self.crossings, self.extreme, self.extreme_at, used = shared_kernel().fold(
-                self.crossings, self.extreme, self.extreme_at, rows.above[skip:], rows.eta[skip:], n - skip,
+                self.crossings, self.extreme, self.extreme_at, rows.above[skip:], rows.eta[skip:],
+                rows.eta[max(skip - 1, 0)], n - skip,
                 rows.start + skip, kinds, steps, values,
             )  # fmt: skip
             self.events += zip(kinds[:used].tolist(), steps[:used].tolist(), values[:used].tolist(), strict=True)
