@@ -322,3 +322,18 @@ def test_a_sharpness_that_is_not_a_number_hides_no_maximum(monkeypatch):
     assert np.isnan(eta[3])
     assert recording.max_eta == np.nanmax(eta)
     assert recording.max_eta_at == int(np.nanargmax(eta))
+
+
+def test_theory_on_a_refined_map_judges_what_was_computed(fine, refined):
+    cells = problem_of(refined)
+    there = refined.measured.values
+    predicted = BOUNDARIES["edge"](cells.lr, cells.p, cells.w) > 0
+    crossed = (refined.first_crossing.values >= 0) & there
+    assert 0.5 < agreement(refined, cells) <= 1.0
+    assert (predicted == crossed)[~there].mean() < 1.0  # what counting them would have said
+    assert not any(where.any() for where in contradictions(refined, cells).values())
+    ax = phase_map(refined)
+    assert "cells computed" in ax.get_title()
+    quantity = phase_map(refined, quantity="max_eta_sharpness")
+    assert "P$^{-1}$" in quantity.figure.axes[-1].get_ylabel()
+    plt.close("all")
