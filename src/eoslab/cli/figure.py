@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
         ] = "single",
         quantity: Annotated[
             str | None,
-            typer.Option("--quantity", metavar="NAME", help="phase-map: a number of every cell, e.g. max_eta_sharpness."),
+            typer.Option("--quantity", metavar="NAME", help="phase-map: a number of every cell instead."),
         ] = None,
         store: StoreDir = None,
         as_json: Json = False,

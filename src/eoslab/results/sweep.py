@@ -241,7 +241,14 @@ class _Dask:
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.width = max(1, sum(client.nthreads().values()))
+        self._width, self._asked = 1, -np.inf
+
+    @property
+    def width(self) -> int:
+        """Threads of the workers that are there now: jobs of a cluster start and end while a sweep runs."""
+        if time.monotonic() - self._asked > 1.0:
+            self._width, self._asked = max(1, sum(self.client.nthreads().values())), time.monotonic()
+        return self._width
 
     def submit(self, problem: Problem, columns: Columns) -> Any:
         return self.client.submit(_compute, problem, columns, pure=False, retries=2)
