@@ -28,7 +28,8 @@ FILLS: dict[str, tuple[str, str]] = {
 }
 AXIS_TITLES = {
     "lr": "learning rate η", "ratio": "λ2/λ1", "k": "k = λ1/λ2", "alpha_e": "α$_e$ = √(2/(ηλ1|b|))",
-    "lambda1": "λ1", "lambda2": "λ2", "alpha_0": "α at the start", "beta1_0": "β1 at the start", "beta2_0": "β2 at the start",
+    "lambda1": "λ1", "lambda2": "λ2", "alpha_0": "α at the start",
+    "beta1_0": "β1 at the start", "beta2_0": "β2 at the start",
     "c0": "c0 = α² − β1² − β2²", "s0": "s0 = ηλ1α²", "w0": "w0 = ηλ1β1²",
     "exponent": "exponent of the spectrum", "d": "directions d", "n": "samples n", "noise": "label noise",
     "irrelevant": "irrelevant directions", "decay": "decay of the relevance", "level": "lower level",
