@@ -160,6 +160,10 @@ def test_maps_of_inputs_on_the_command_line(tmp_path, capsys):
         == 0
     )
     assert json.loads(capsys.readouterr().out)["outcome"] == "complete"
+    line = str(tmp_path / "line.zarr")
+    assert app.call(["sweep", "--spectrum", "power:6", "--lr", "1|2", "--steps", "9", "-o", line, "-q"]) == 0
+    assert app.call(["figure", "bifurcation", line, "-o", str(tmp_path / "b.svg")]) == 2
+    assert "d-input model" in capsys.readouterr().err
     assert app.call(["sweep", "--spectrum", "power:6", "--lr", "1|2", "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["seconds"] > 0
     assert app.call(["sweep", "--data", "digits", "--spectrum", "power:6", "--lr", "1"]) == 2
