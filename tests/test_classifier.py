@@ -151,7 +151,9 @@ def test_example_has_its_outcome_and_regime(name):
 
 
 def test_every_outcome_and_regime_has_an_example():
-    assert {e[4] for e in EXAMPLES.values()} | {"interrupted", "no-such-start"} == set(vocabulary.OUTCOMES)
+    assert {e[4] for e in EXAMPLES.values()} | {"interrupted", "no-such-start", "inferred"} == set(
+        vocabulary.OUTCOMES
+    )
     assert {e[5] for e in EXAMPLES.values()} == set(vocabulary.REGIMES)
 
 

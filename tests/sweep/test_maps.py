@@ -300,3 +300,40 @@ def test_a_refined_map_is_saved_too(tmp_path):
     result = run("--lr", "1:4:5", "--ratio", "1e-3:0.5:5:log", "--refine", 1, "--steps", 50, "-o", path, "--json")
     assert json.loads(result.stdout)["cells"] == 81
     assert dict(open_sweep(path).sizes) == {"lr": 9, "ratio": 9}
+
+
+def test_a_sharpness_that_is_not_a_number_hides_no_maximum(monkeypatch):
+    """A number that overflows on the way to η·S, as in the last state of a run that explodes."""
+    from dataclasses import replace
+
+    from eoslab.kernels.engine import LowDimensionalEngine, State
+    from eoslab.results.trajectory import Recording
+
+    class Overflowing(LowDimensionalEngine):
+        def advance(self, state, steps):
+            rows, last, diverged = super().advance(state, steps)
+            eta = rows.eta.copy()
+            eta[[3, -1]] = np.nan
+            return replace(rows, eta=eta), last, diverged
+
+    recording = Recording(Overflowing(Minimalist(), GD(2.0)))
+    recording.run(State.start((0.5, 1e-2, 0.1)), 50)
+    eta = recording.rows[0]["eta"]
+    assert np.isnan(eta[3])
+    assert recording.max_eta == np.nanmax(eta)
+    assert recording.max_eta_at == int(np.nanargmax(eta))
+
+
+def test_theory_on_a_refined_map_judges_what_was_computed(fine, refined):
+    cells = problem_of(refined)
+    there = refined.measured.values
+    predicted = BOUNDARIES["edge"](cells.lr, cells.p, cells.w) > 0
+    crossed = (refined.first_crossing.values >= 0) & there
+    assert 0.5 < agreement(refined, cells) <= 1.0
+    assert (predicted == crossed)[~there].mean() < 1.0  # what counting them would have said
+    assert not any(where.any() for where in contradictions(refined, cells).values())
+    ax = phase_map(refined)
+    assert "cells computed" in ax.get_title()
+    quantity = phase_map(refined, quantity="max_eta_sharpness")
+    assert "P$^{-1}$" in quantity.figure.axes[-1].get_ylabel()
+    plt.close("all")

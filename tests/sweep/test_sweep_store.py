@@ -183,3 +183,66 @@ def test_a_cluster_computes_the_same_whatever_happens_to_its_workers(tmp_path):
         ds = sweep(Minimalist, GD, grid, steps=4000, client=client, store=tmp_path / "m.zarr", progress=progress)
         assert killed
         equal(ds, here)
+
+
+REFINED = {"lr": "1:4:33", "ratio": "1e-3:0.5:33:log"}
+REFINE = """
+import sys
+from eoslab.models import Minimalist
+from eoslab.optimizers import GD
+from eoslab.results import sweep as module
+module.WRITE_EVERY = 0.0
+module._unit_size = lambda steps: 300
+module.sweep(Minimalist, GD, {grid!r}, steps=1500, store=sys.argv[1], workers=1, refine=3)
+"""
+
+
+def test_a_killed_refinement_continues_to_the_result_of_an_uninterrupted_one(tmp_path):
+    path = tmp_path / "map.zarr"
+    process = subprocess.Popen([sys.executable, "-c", REFINE.format(grid=REFINED), str(path)])
+    there = 0
+    while process.poll() is None and there < 1500:
+        time.sleep(0.02)
+        there = int(open_sweep(path).measured.sum()) if (path / "measured" / "c").exists() else 0
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = open_sweep(path)
+    there = int(killed.measured.sum())
+    assert not killed.attrs["complete"]
+    assert counts(killed)["outcome"]["interrupted"] == killed.regime.size - there
+    whole = sweep(Minimalist, GD, REFINED, steps=1500, refine=3)
+    assert 0 < there < int(whole.measured.sum())
+    calls = []
+    options = {"steps": 1500, "refine": 3, "store": path}
+    ds = sweep(Minimalist, GD, REFINED, **options, progress=lambda done, total: calls.append(done))
+    equal(ds, whole)
+    equal(open_sweep(path), whole)
+    assert open_sweep(path).attrs["complete"]
+    assert counts(ds)["outcome"]["inferred"] == int((~whole.measured).sum())
+    again = []
+    equal(sweep(Minimalist, GD, REFINED, **options, progress=lambda *said: again.append(said)), whole)
+    assert not again  # nothing was computed a second time
+    with pytest.raises(StoreError, match="design"):
+        sweep(Minimalist, GD, REFINED, steps=1500, refine=2, store=path)
+    with pytest.raises(StoreError, match="another grid"):
+        sweep(Minimalist, GD, {**REFINED, "lr": "1:5:33"}, **options)
+
+
+def test_a_stopped_refinement_labels_what_is_missing(tmp_path):
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return len(asked) > 3
+
+    for store in (None, tmp_path / "map.zarr"):
+        asked.clear()
+        ds = sweep(Minimalist, GD, REFINED, steps=50, refine=2, workers=1, stop=stop, store=store)
+        found = counts(ds)["outcome"]
+        assert found["interrupted"] == int((~ds.measured).sum()) > 0
+        assert int(ds.measured.sum()) > 0
+        assert not ds.attrs["complete"]
+    equal(
+        sweep(Minimalist, GD, REFINED, steps=50, refine=2, store=tmp_path / "map.zarr"),
+        sweep(Minimalist, GD, REFINED, steps=50, refine=2),
+    )

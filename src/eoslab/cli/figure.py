@@ -9,7 +9,7 @@ import typer
 
 from eoslab.cli import names, output
 from eoslab.cli.runs import Json, Quiet, Runs, StoreDir, opened
-from eoslab.core.errors import UnknownName
+from eoslab.core.errors import InvalidArgument, UnknownName
 
 __all__ = ["figure_format", "register"]
 
@@ -31,6 +31,10 @@ def register(app: typer.Typer) -> None:
             typer.Option("--size", metavar="NAME", help="single (3.25 in), double (6.75 in) or slide.",
                          autocompletion=lambda: list(SIZES)),
         ] = "single",
+        quantity: Annotated[
+            str | None,
+            typer.Option("--quantity", metavar="NAME", help="phase-map: a number of every cell instead."),
+        ] = None,
         store: StoreDir = None,
         as_json: Json = False,
         quiet: Quiet = False,
@@ -42,6 +46,8 @@ def register(app: typer.Typer) -> None:
         figure_format(file)
         if size not in SIZES:
             raise UnknownName("size", size, SIZES)
+        if quantity is not None and name != "phase-map":
+            raise InvalidArgument("quantity", quantity, "the figure phase-map with it")
         if FIGURES[name].of == "map":
             from eoslab.results.sweep import open_sweep
 
@@ -51,7 +57,8 @@ def register(app: typer.Typer) -> None:
 
         from eoslab.plots import save_figure
 
-        save_figure(name, datasets, Path(file), size=size)
+        more = {} if quantity is None else {"quantity": quantity}
+        save_figure(name, datasets, Path(file), size=size, **more)
         if as_json:
             output.emit({"figure": name, "file": file, "runs": run})
         elif not quiet:

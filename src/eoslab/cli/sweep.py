@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 #: Without a terminal, one line of progress per so many seconds.
 INTERVAL = 10.0
-LINES = {"cells": "{:,}", "steps_total": "{:,}", "seconds": "{:.3g} s"}
+LINES = {"cells": "{:,}", "cells_of_the_result": "{:,}", "steps_total": "{:,}", "seconds": "{:.3g} s"}
 
 
 def sweep(
@@ -38,12 +38,25 @@ def sweep(
     init: Annotated[str | None, typer.Option(help="Starts, e.g. 0.3,1e-3,0.1|0.5,1e-3,0.1.")] = None,
     axis: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=RANGE: alpha_e, k, lambda1, lambda2, b, alpha_0, a setting of the optimizer, …"),
+        typer.Option(
+            help="NAME=RANGE: alpha_e, k, lambda1, b, alpha_0, a setting of the optimizer; of inputs "
+            "exponent, d, n, noise, irrelevant, decay, …"
+        ),
     ] = None,
     state: Annotated[
         list[str] | None, typer.Option(help="c0=…,s0=…,w0=…: the start by c0, ηλ1α0², ηλ1β1² (positive roots).")
     ] = None,
     model: Annotated[str, typer.Option(help="A minimalist model.")] = "minimalist",
+    spectrum: Annotated[
+        str | None,
+        typer.Option(
+            help="Inputs of the d-input model: power:d:exponent, two-level:d:heavy:level, spiked:d:spikes:spike, "
+            "or a file of variances."
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="The d-input model of a data set: digits, or a file.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict, with --data.")] = None,
+    scale: Annotated[str, typer.Option(help="none, standard or max, with --data.")] = "none",
     optimizer: Annotated[str, typer.Option(help="An update rule.")] = "gd",
     steps: Annotated[int, typer.Option(help="Updates of every cell.")] = 2000,
     design: Annotated[str, typer.Option(help="grid, list, random or sobol.")] = "grid",
@@ -65,26 +78,24 @@ def sweep(
     """Run every cell of a grid and write the map: regime, outcome, T1, T2, excursions, sharpness, losses."""
     from eoslab.core import catalog
     from eoslab.results import sweep as library
-    from eoslab.results.sweep_store import save
 
     grid = grid_of({"lr": lr, "ratio": ratio, "init": init}, axis or [], state or [])
-    kind = catalog.find("eoslab.models", model, "model")
+    inputs = _inputs(spectrum, data, target, scale)
+    kind = catalog.find("eoslab.models", model, "model") if inputs is None else inputs
     rule = catalog.find("eoslab.optimizers", optimizer, "optimizer")
     options: dict[str, Any] = {"steps": steps, "design": design, "samples": samples, "seed": seed}
     made = library.plan(kind, rule, grid, **options)
     if dry_run:
-        _say(_cost(made, library, workers), json)
+        _say(_cost(made, library, workers, refine), json)
         return
     before = _there(output, library)
     with _stopping() as stop, _client(workers, scheduler) as client:
         began = time.perf_counter()
         ds = library.sweep(
             kind, rule, grid, **options, refine=refine, client=client, stop=stop, resume=resume,
-            store=output if not refine else None, progress=None if quiet else _progress(),
+            store=output, progress=None if quiet else _progress(),
         )  # fmt: skip
         seconds = time.perf_counter() - began
-    if refine and output is not None:
-        save(ds, output)
     report = summary(ds, seconds, before, library)
     _say(report, json)
     if report["outcome"] == "interrupted":
@@ -93,6 +104,20 @@ def sweep(
         raise typer.Exit(130)
     if output and not json and not quiet:
         print(f"{output}      next: eoslab figure phase-map {output}", file=sys.stderr)  # noqa: T201
+
+
+def _inputs(spectrum: str | None, data: str | None, target: str | None, scale: str) -> Any:
+    """The family of input distributions that the options name; None for a model of the catalogue."""
+    from eoslab.results.inputs import DataInputs, parse_spectrum
+
+    if spectrum is not None and data is not None:
+        raise InvalidArgument("spectrum", spectrum, "nothing beside --data", "the data brings its own spectrum")
+    for name, value, default in (("target", target, None), ("scale", scale, "none")):
+        if data is None and value != default:
+            raise InvalidArgument(name, value, "--data with it")
+    if data is not None:
+        return DataInputs(source=data, target=target, scale=scale)
+    return None if spectrum is None else parse_spectrum(spectrum)
 
 
 def grid_of(named: dict[str, str | None], axes: list[str], states: list[str]) -> dict[str, str]:
@@ -151,17 +176,22 @@ def _there(output: str | None, library: Any) -> tuple[int, int]:
     return int(measured.sum()), int(ds["steps"].values[measured].sum(dtype="int64"))
 
 
-def _cost(made: Any, library: Any, workers: int | None) -> dict[str, Any]:
+def _cost(made: Any, library: Any, workers: int | None, refine: int) -> dict[str, Any]:
+    """What would be done. Of a refinement only the first grid is known beforehand, and what the result holds."""
+    from eoslab.results.refine import finest
+
     width = workers or library.cores()
+    held = finest(made.layout, refine).cells if refine else made.layout.cells
     return {
         "cells": made.layout.cells,
+        **({"cells_of_the_result": held} if refine else {}),
         "steps_total": made.steps_total,
         "seconds": made.seconds(width),
         "workers": width,
-        "memory_bytes": made.layout.cells * made.row_bytes,
-        "disk_bytes": made.layout.cells * made.row_bytes,
+        "memory_bytes": held * made.row_bytes,
+        "disk_bytes": held * made.row_bytes,
         "dims": dict(zip(made.layout.dims, made.layout.shape, strict=True)),
-        "compiled": made.problem.lanes,
+        "compiled": made.problem.lanes or made.problem.diagonal,
     }
 
 

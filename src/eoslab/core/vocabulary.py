@@ -21,6 +21,7 @@ OUTCOMES: Final[dict[str, str]] = {
     "interrupted": "interrupted",
     "failed": "failed",
     "no-such-start": "no such start",
+    "inferred": "not computed: regime taken from the cells around",
 }
 
 #: Definition 3.1. The position is the integer code (int8 variable ``phase``).

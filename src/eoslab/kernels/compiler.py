@@ -26,6 +26,8 @@ from typing import Any
 __all__ = [
     "cache_dir",
     "diagonal_kernel",
+    "diagonal_lanes_kernel",
+    "diagonal_lanes_source",
     "kernel",
     "kernel_source",
     "lanes_kernel",
@@ -468,8 +470,21 @@ def diagonal_kernel(rule: Any) -> ModuleType:
     return _compile(f"diagonal_{rule.name}", _diagonal_source(rule.name, _home(rule), rule.adaptive, rule.linear))
 
 
+@_one_at_a_time
+def diagonal_lanes_kernel(rule: Any) -> ModuleType:
+    """The compiled loops over many runs of the d-input model and a rule, classified and not stored."""
+    return _compile(f"diagonal_{rule.name}_lanes", diagonal_lanes_source(rule))
+
+
+@_one_at_a_time
+def diagonal_lanes_source(rule: Any) -> str:
+    """The text that is compiled for the classified runs of the d-input model."""
+    return _diagonal_source(rule.name, _home(rule), rule.adaptive, rule.linear, _shape(rule)[2])
+
+
 @cache
-def _diagonal_source(rule: str, home: str, adaptive: bool, linear: bool) -> str:
+def _diagonal_source(rule: str, home: str, adaptive: bool, linear: bool, settings: int = 0) -> str:
+    """The text for the d-input model; with the number of ``settings`` that of its classified runs."""
     functions: dict[str, ast.stmt] = {}
     for module in ("eoslab.models.minimalist_d", home):
         _functions(module, functions, set())
@@ -477,6 +492,14 @@ def _diagonal_source(rule: str, home: str, adaptive: bool, linear: bool) -> str:
     for node in ast.parse(flags).body:
         functions[ast.unparse(node.targets[0])] = node  # type: ignore[attr-defined]
     _functions("eoslab.kernels.loops_d", functions, set())
+    if settings:
+        _functions("eoslab.theory.classifier", functions, set())
+        lanes: dict[str, ast.stmt] = {}
+        _functions("eoslab.kernels.loops_lanes", lanes, set())
+        functions |= {name: lanes[name] for name in ("smaller", "LONGEST_PERIOD")}
+        load = "(" + "".join(f"a[j, {i}], " for i in range(settings)) + ")"
+        functions["load_h"] = ast.parse(f"def load_h(a, j):\n    return {load}").body[0]
+        _functions("eoslab.kernels.loops_lanes_d", functions, set())
     return _text(f"d inputs × {rule}", functions)
 
 

@@ -27,15 +27,20 @@ FILLS: dict[str, tuple[str, str]] = {
     "no-threshold": ("#ffffff", "||"),
 }
 AXIS_TITLES = {
-    "lr": "learning rate η", "ratio": "λ2/λ1", "k": "k = λ1/λ2", "alpha_e": "α_e = √(2/(ηλ1|b|))", "lambda1": "λ1",
-    "lambda2": "λ2", "alpha_0": "α at the start", "beta1_0": "β1 at the start", "beta2_0": "β2 at the start",
+    "lr": "learning rate η", "ratio": "λ2/λ1", "k": "k = λ1/λ2", "alpha_e": "α$_e$ = √(2/(ηλ1|b|))",
+    "lambda1": "λ1", "lambda2": "λ2", "alpha_0": "α at the start",
+    "beta1_0": "β1 at the start", "beta2_0": "β2 at the start",
     "c0": "c0 = α² − β1² − β2²", "s0": "s0 = ηλ1α²", "w0": "w0 = ηλ1β1²",
+    "exponent": "exponent of the spectrum", "d": "directions d", "n": "samples n", "noise": "label noise",
+    "irrelevant": "irrelevant directions", "decay": "decay of the relevance", "level": "lower level",
+    "spike": "top variance over the bulk", "spikes": "spikes", "heavy": "directions of the upper level",
+    "sd_0": "spread of β at the start",
 }  # fmt: skip
 #: Dashes and names of the boundaries; all in the colour of text, on any fill.
 LINES: dict[str, tuple[Any, str]] = {
     "no-minimiser": ("solid", "no stable minimiser"),
     "edge": ("dashed", "λ1A(c0) = 2/η"),
-    "eighth": ((0, (1, 1)), "r_E = −1/8"),
+    "eighth": ((0, (1, 1)), "r$_E$ = −1/8"),
     "catapult": ("dashdot", "Σ0 = 4"),
 }
 
@@ -45,6 +50,7 @@ def phase_map(
     x: str | None = None,
     y: str | None = None,
     *,
+    quantity: str | None = None,
     boundaries: Sequence[str] = ("no-minimiser", "edge", "eighth", "catapult"),
     ax: Axes | None = None,
     **at: Any,
@@ -54,8 +60,11 @@ def phase_map(
     Other dimensions are taken at ``at`` (name=value, nearest) or at their first value. ``boundaries`` of the
     theory are drawn where the axes allow: ``no-minimiser`` (Prop 0.3), ``edge`` (λ1A(c0) = 2/η, leading order of
     Thm 3.2), ``eighth`` (the −1/8 law at entry, Prop 4.10), ``catapult`` (Σ0 = 4, Thm 5.4). The share of
-    settled cells that the edge line predicts stands below the map. Returns the axes.
+    settled cells that the edge line predicts stands above the map. ``quantity`` draws that number of every cell
+    instead (:func:`quantity_map`). Returns the axes.
     """
+    if quantity is not None:
+        return quantity_map(ds, quantity, x, y, ax=ax, **at)
     import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -91,7 +100,10 @@ def phase_map(
             drawn.append(name)
         share = agreement(ds, problem)
         if share is not None and "edge" in boundaries:
-            ax.set_title(f"edge predicted by λ1A(c0) > 2/η in {100 * share:.1f} % of the cells", fontsize="small")
+            computed = "" if bool(ds["measured"].all()) else " computed"
+            ax.set_title(
+                f"edge predicted by λ1A(c0) > 2/η in {100 * share:.1f} % of the cells{computed}", fontsize="small"
+            )
     for axis, name in ((ax.xaxis, x), (ax.yaxis, y)):
         values = ds[name].values
         if _logarithmic(values):
@@ -104,7 +116,10 @@ def phase_map(
 def quantity_map(
     ds: xr.Dataset, name: str, x: str | None = None, y: str | None = None, *, ax: Axes | None = None, **at: Any
 ) -> Axes:
-    """One number of a sweep over ``x`` and ``y``; η·S against its threshold is coloured around it."""
+    """One number of a sweep over ``x`` and ``y``; η·S against its threshold is coloured around it.
+
+    Cells without the number stay white: those that diverged, and those that a refinement did not compute.
+    """
     import matplotlib.pyplot as plt
     from matplotlib.colors import TwoSlopeNorm
 
@@ -119,7 +134,9 @@ def quantity_map(
     if name.endswith("eta_sharpness"):
         options = {"cmap": "RdBu_r", "norm": TwoSlopeNorm(vcenter=2.0, vmin=0.0, vmax=4.0)}
     mesh = ax.pcolormesh(ds[x].values, ds[y].values, values, shading="nearest", rasterized=True, **options)
-    ax.figure.colorbar(mesh, ax=ax, label=ds[name].attrs.get("long_name", name))
+    # what follows a semicolon explains single values; the superscript is missing in the fonts of journals
+    label = str(ds[name].attrs.get("long_name", name)).split(";")[0].replace("⁻¹", "$^{-1}$")
+    ax.figure.colorbar(mesh, ax=ax, label=label, extend="max" if "norm" in options else "neither")
     if _logarithmic(ds[x].values):
         ax.set_xscale("log")
     if _logarithmic(ds[y].values):

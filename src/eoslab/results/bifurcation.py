@@ -12,6 +12,7 @@ from eoslab.core.catalog import find
 from eoslab.core.errors import InvalidArgument, whole
 from eoslab.results.cells import NO_START, Problem
 from eoslab.results.grid import parse_value
+from eoslab.results.inputs import SPECTRA
 from eoslab.results.sweep import Plan, plan, sweep
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ def bifurcation_of(ds: xr.Dataset, *, keep: int = 128) -> xr.Dataset:
             "e.g. eoslab sweep --lr 1:4:800 --steps 5000 -o line.zarr",
         )  # fmt: skip
     model, rule = fixed["model"], fixed["optimizer"]
+    if model["name"] in (*SPECTRA, "given", "data", "minimalist-d"):
+        raise InvalidArgument(
+            "map", f"a map of the d-input model ({model['name']})", "a map of a model with a few parameters",
+            "the map has the period and η·S of every cell: eoslab figure phase-map MAP --quantity period",
+        )  # fmt: skip
     # an axis with one value is a setting
     for name in (str(name) for name in ds["regime"].dims if ds.sizes[name] == 1):
         value = ds[name].values[0]

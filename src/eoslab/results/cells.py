@@ -2,7 +2,9 @@
 
 A :class:`Problem` says what the names of the axes mean for a model, a rule and a start. Pairs with plain formulas
 run in the compiled lanes (:mod:`eoslab.kernels.loops_lanes`), everything else that ``trajectory`` takes as single
-runs; both give the same columns, and for pairs with formulas the same numbers bit for bit.
+runs; both give the same columns, and for pairs with formulas the same numbers bit for bit. Cells of the d-input
+model, over the families of :mod:`eoslab.results.inputs` or one model, run one after the other without storage
+(:mod:`eoslab.kernels.loops_lanes_d`), again with the numbers of single runs.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from eoslab.core.errors import InvalidArgument, UnknownName, positive
+from eoslab.core.errors import BadData, InvalidArgument, UnknownName, positive
 from eoslab.core.vocabulary import OUTCOMES, REGIMES
+from eoslab.models.minimalist_d import MinimalistD
+from eoslab.results.inputs import InputFamily
 
 __all__ = ["COLUMNS", "Problem", "single"]
 
@@ -65,8 +69,22 @@ class Problem:
         """Whether the cells run in the compiled lanes."""
         return _has_formulas(self.model) and _has_formulas(self.rule) and not callable(self.w0)
 
+    @property
+    def diagonal(self) -> bool:
+        """Whether the cells are runs of the d-input model that need not be stored to be classified."""
+        model = isinstance(self.model, (InputFamily, MinimalistD)) or _is_family(self.model)
+        return model and _has_formulas(self.rule) and not self.rule.projection and not callable(self.w0)
+
+    @property
+    def directions(self) -> int:
+        """The number of directions of the d-input model before anything is swept."""
+        model = self.model() if isinstance(self.model, type) else self.model
+        return int(model.model().d if _is_family(model) else model.d)
+
     def compute(self, columns: Columns) -> Columns:
         """The results of cells with these parameters."""
+        if self.diagonal:
+            return self._diagonal(columns)
         return self._lanes(columns) if self.lanes else self._singles(columns)
 
     def digest(self) -> str:
@@ -75,6 +93,10 @@ class Problem:
             from eoslab.kernels.compiler import lanes_source
 
             text = lanes_source(self.model, self.rule)
+        elif self.diagonal:
+            from eoslab.kernels.compiler import diagonal_lanes_source
+
+            text = diagonal_lanes_source(self.rule) + _source_of(self.model)
         else:
             text = "".join(_source_of(item) for item in (self.model, self.rule, self.w0))
         here = inspect.getsource(inspect.getmodule(Problem) or Problem)
@@ -118,6 +140,8 @@ class Problem:
                 if any(p.kind is p.VAR_KEYWORD for p in parameters):
                     return None
                 known |= {p.name for p in parameters}
+        if _is_family(self.model):
+            return known  # a start has as many components as the model of a cell has directions
         if {"lambda1", "lambda2"} <= known:
             known |= {"ratio", "k", "alpha_e", *STATE_AXES} if "b" in known else {"ratio", "k"}
         return known | {f"{name}_0" for name in getattr(self.model, "params", ())}
@@ -126,11 +150,11 @@ class Problem:
         if name in PROBLEM_AXES:
             positive(name, value)
         elif name == "init":
-            n = len(getattr(self.model, "params", ())) or None
+            n = None if _is_family(self.model) else len(getattr(self.model, "params", ())) or None
             if not isinstance(value, tuple) or (n and len(value) != n):
                 raise InvalidArgument("init", value, f"{n or 'some'} numbers separated by commas")
         for item in (self.model, self.rule):
-            if _has_formulas(item) and name in {f.name for f in fields(item)}:
+            if (_has_formulas(item) or _is_family(item)) and name in {f.name for f in fields(item)}:
                 _instance(item, {name: value})
 
     # -- lanes ----------------------------------------------------------------------------------------------
@@ -196,6 +220,72 @@ class Problem:
         out["regime"][np.isnan(rows[3]) & (out["outcome"] != list(OUTCOMES).index("diverged"))] = NO_THRESHOLD
         return out if everything else _spread(out, run, n)
 
+    # -- the d-input model ----------------------------------------------------------------------------------
+
+    def _cell_model(self, cell: dict[str, Any]) -> tuple[Any, Any]:
+        """Model and start of a cell of the d-input model."""
+        made = _made(self.model, cell)
+        model = made.model() if _is_family(made) else made
+        w0 = cell.get("init", self.w0)
+        if w0 is None:
+            w0 = made.start(model) if _is_family(made) else model.default_w0
+        if len(w0) != model.n or not np.isfinite(w0).all():
+            raise InvalidArgument("w0", w0, f"{model.n} finite numbers: alpha, beta_1, …, beta_{model.d}")
+        return model, w0
+
+    def settings(self, columns: Columns, n: int) -> np.ndarray:
+        """A row of the rule's settings for each cell."""
+        values = {**_defaults(self.rule, self.names)}
+        values |= {f.name: columns[f.name] for f in fields(self.rule) if f.name in columns}
+        if "lr" not in values:
+            raise InvalidArgument("lr", "nothing", "a learning rate", "sweep lr, or give a rule with one")
+        rows = [np.broadcast_to(np.asarray(values[f.name], dtype=float), n) for f in fields(self.rule)]
+        return np.stack(rows, axis=1)
+
+    def _diagonal(self, columns: Columns) -> Columns:
+        from eoslab.kernels.compiler import diagonal_lanes_kernel
+
+        n = len(next(iter(columns.values())))
+        own = {f.name for f in fields(self.rule)}
+        mine = {name: column.tolist() for name, column in columns.items() if name not in own}
+        keys = list(zip(*mine.values(), strict=True)) if mine else [()] * n
+        at: dict[Any, int] = {}
+        models: list[tuple[Any, Any]] = []
+        for key in keys:
+            if key in at:
+                continue
+            try:
+                models.append(self._cell_model(dict(zip(mine, key, strict=True))))
+                at[key] = len(models) - 1
+            except (InvalidArgument, BadData):
+                # each value is allowed, together they are not: the cells stay labelled as failed
+                at[key] = -1
+        which = np.array([at[key] for key in keys], dtype=np.int64)
+        run = np.flatnonzero(which >= 0)
+        out = _blank(n)
+        if len(run) == 0:
+            return out
+        which, h = which[run], self.settings(columns, n)[run]
+        threshold = _thresholds(self.rule, h)
+        ends = np.cumsum([0, *(model.d for model, _ in models)])
+        lambdas, teachers, starts = (
+            np.concatenate([np.asarray(x, dtype=float) for x in parts])
+            for parts in zip(*((m.lambdas, m.v, w0) for m, w0 in models), strict=True)
+        )
+        scales, least = np.array([[m.loss_scale, m.loss_min] for m, _ in models]).T
+        counts, numbers = np.zeros((len(run), 10), np.int64), np.full((len(run), 5), np.nan)
+        diagonal_lanes_kernel(self.rule).classify_many(
+            which, ends, lambdas, teachers, starts, np.ascontiguousarray(scales), self.steps, h,
+            np.nan_to_num(threshold), counts, numbers,
+        )  # fmt: skip
+        found = table(counts, numbers, self.steps, least[which])
+        found["regime"][np.isnan(threshold) & (found["outcome"] != list(OUTCOMES).index("diverged"))] = (
+            NO_THRESHOLD
+        )
+        for name, values in found.items():
+            out[name][run] = values
+        return out
+
     # -- single runs ----------------------------------------------------------------------------------------
 
     def build(self, cell: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -207,7 +297,15 @@ class Problem:
             )
             rule = _instance(self.rule, dict(zip([f.name for f in fields(self.rule)], h[0].tolist(), strict=True)))
             return model, rule, w0[0] if exists[0] else None
+        if self.diagonal:
+            h = self.settings({k: _column(v) for k, v in cell.items()}, 1)[0].tolist()
+            rule = _instance(self.rule, dict(zip([f.name for f in fields(self.rule)], h, strict=True)))
+            model, w0 = self._cell_model(cell)
+            return model, rule, w0
         model, rule = _made(self.model, cell), _made(self.rule, cell)
+        if isinstance(model, InputFamily) and self.w0 is None and "init" not in cell:
+            return model.model(), rule, model.start(model.model())
+        model = model.model() if isinstance(model, InputFamily) else model
         w0 = _made(self.w0, cell) if callable(self.w0) else cell.get("init", self.w0)
         return model, rule, getattr(model, "default_w0", None) if w0 is None else w0
 
@@ -266,7 +364,14 @@ def single(objective: Any, rule: Any, w0: Any, steps: int) -> dict[str, Any]:
 
 
 def _period(engine: Any, state: Any) -> int:
-    from eoslab.kernels.compiler import lanes_kernel
+    from eoslab.kernels.compiler import diagonal_lanes_kernel, lanes_kernel
+
+    if getattr(engine.model, "structure", "") == "diagonal" and not getattr(engine, "batch", 1):
+        found = diagonal_lanes_kernel(engine.rule).period_d(
+            state.w, state.exponent, state.m, state.v, state.step, engine.h, engine.lambdas, engine.teacher,
+            engine.hom,
+        )  # fmt: skip
+        return int(found)
 
     if not _has_formulas(engine.model) or not hasattr(engine, "kernel"):
         return 0
@@ -339,6 +444,11 @@ def _has_formulas(item: Any) -> bool:
     return (
         is_dataclass(kind) and hasattr(kind, "formulas") and all(f.type in ("float", float) for f in fields(kind))
     )
+
+
+def _is_family(item: Any) -> bool:
+    """Whether a model (class or instance) is a family of input distributions."""
+    return isinstance(item, InputFamily) or (isinstance(item, type) and issubclass(item, InputFamily))
 
 
 def _defaults(item: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -421,7 +531,8 @@ def _describe(item: Any, names: tuple[str, ...]) -> Any:
             fixed = {k: repr(v) for k, v in _defaults(item, names).items() if k not in swept}
         except InvalidArgument:
             fixed = {}
-        return {"name": getattr(item, "name", type(item).__name__), **fixed}
+        print_of = {"data": item.fingerprint} if isinstance(item, InputFamily) and item.fingerprint else {}
+        return {"name": getattr(item, "name", type(item).__name__), **fixed, **print_of}
     return getattr(item, "__qualname__", type(item).__qualname__)
 
 

@@ -77,13 +77,14 @@ def agreement(ds: xr.Dataset, cells: Overlay) -> float | None:
     """The share of cells in which λ1A(c0) > 2/η says rightly whether the threshold is crossed.
 
     A leading-order law, observed and not proved. Counted are cells that start below the threshold; those whose
-    steps ended below it before they converged are undecided and left out. None where no cell is left.
+    steps ended below it before they converged are undecided and left out, as are cells that were not computed.
+    None where no cell is left.
     """
     stable, running = list(REGIMES).index("stable"), list(OUTCOMES).index("running")
     started_above = (ds["excursions"].values > 0) & (ds["first_crossing"].values < 0)
     crossed = ds["first_crossing"].values >= 0
     undecided = (ds["outcome"].values == running) & (ds["regime"].values == stable)
-    counted = (ds["regime"].values >= 0) & ~undecided & ~started_above & cells.exists
+    counted = ds["measured"].values & (ds["regime"].values >= 0) & ~undecided & ~started_above & cells.exists
     if not counted.any():
         return None
     predicted = BOUNDARIES["edge"](cells.lr, cells.p, cells.w) > 0
@@ -94,12 +95,13 @@ def contradictions(ds: xr.Dataset, cells: Overlay) -> dict[str, np.ndarray]:
     """Cells in which a theorem's hypotheses hold and its conclusion does not; all False if the theory holds.
 
     ``thm-3.3``: gradient descent converges without reaching the edge, so the regime is stable. ``prop-0.3``: no
-    minimiser is stable, so the run does not settle at one below the threshold.
+    minimiser is stable, so the run does not settle at one below the threshold. Of cells that were inferred only
+    the regime is known: the first has to be stable, the second says nothing.
     """
     regimes, outcomes = list(REGIMES), list(OUTCOMES)
     regime, outcome = ds["regime"].values, ds["outcome"].values
     flow = flow_like(cells.lr, cells.p, cells.w) & cells.exists
-    ended = np.isin(outcome, [outcomes.index(x) for x in ("converged", "running")])
+    ended = np.isin(outcome, [outcomes.index(x) for x in ("converged", "running", "inferred")])
     nowhere = (no_minimiser(cells.lr, cells.p, cells.w) > 1e-9) & cells.exists
     return {
         "thm-3.3": flow & ~((regime == regimes.index("stable")) & ended),

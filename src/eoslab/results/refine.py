@@ -2,8 +2,11 @@
 
 A grid is halved K times between its points. A box whose known points all have one class is taken to have it
 everywhere; every other box is computed at its midpoints, down to the finest grid. So a boundary is drawn at
-2^K times the resolution for about the price of the boundary. What was inferred is marked ``measured = False``;
-a feature smaller than a coarse box that touches none of its corners is missed.
+2^K times the resolution for about the price of the boundary. What was inferred has the outcome ``inferred`` and
+``measured = False``; a feature smaller than a coarse box that touches none of its corners is missed.
+
+Which cells are asked for depends on the classes found alone. So a refinement whose cells are kept somewhere
+continues where it was killed, and ends as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -14,30 +17,59 @@ from itertools import product
 import numpy as np
 
 from eoslab.core.errors import InvalidArgument
+from eoslab.core.vocabulary import OUTCOMES
 from eoslab.results.cells import COLUMNS, Columns
 from eoslab.results.grid import Layout
 
-__all__ = ["refine"]
+__all__ = ["Stopped", "finest", "refine"]
 
 #: No class known.
 UNKNOWN = -128
 
 
-def refine(
-    layout: Layout, levels: int, compute: Callable[[Layout, np.ndarray], Columns]
-) -> tuple[Layout, Columns]:
-    """The layout with every range halved ``levels`` times, and columns over it with ``measured``.
+class Stopped(Exception):
+    """What computes cells was asked to stop before all of them were there."""
 
-    ``compute(layout, flat)`` gives the columns of cells. Only ranges are halved; lists stay as they are.
+
+def finest(layout: Layout, levels: int) -> Layout:
+    """The layout with every range halved ``levels`` times; lists stay as they are.
+
+    Raises :class:`~eoslab.core.errors.InvalidArgument` where no axis is a range, or the design has no neighbours.
     """
     if not layout.product:
         raise InvalidArgument("refine", levels, "0 for this design", "only a grid has neighbours")
     fine = Layout(tuple(axis.refined(levels) for axis in layout.axes))
-    halved = [len(a.values) != len(b.values) for a, b in zip(fine.axes, layout.axes, strict=True)]
-    if not any(halved):
+    if fine.shape == layout.shape:
         raise InvalidArgument("refine", levels, "a grid with a range", "write an axis as lo:hi:n or lo:hi:n:log")
+    return fine
+
+
+def refine(layout: Layout, levels: int, compute: Callable[[Layout, np.ndarray], Columns]) -> tuple[Columns, bool]:
+    """Columns over the finest layout with ``measured``, and whether the refinement was finished.
+
+    ``compute(fine, flat)`` gives the columns of cells, or raises :class:`Stopped`; then what is not known has the
+    outcome ``interrupted`` and no regime.
+    """
+    fine = finest(layout, levels)
+    halved = [len(a.values) != len(b.values) for a, b in zip(fine.axes, layout.axes, strict=True)]
     out = {name: np.full(fine.cells, fill, dtype=kind) for name, (kind, fill, _) in COLUMNS.items()}
     out["measured"] = np.zeros(fine.cells, bool)
+    try:
+        _halve(fine, halved, levels, compute, out)
+    except Stopped:
+        out["outcome"][~out["measured"]] = list(OUTCOMES).index("interrupted")
+        return out, False
+    return out, True
+
+
+def _halve(
+    fine: Layout,
+    halved: list[bool],
+    levels: int,
+    compute: Callable[[Layout, np.ndarray], Columns],
+    out: Columns,
+) -> None:
+    """Fill ``out`` level by level."""
     kind = np.full(fine.shape, UNKNOWN, dtype=np.int16)
     numbers = np.arange(fine.cells).reshape(fine.shape)
 
@@ -79,7 +111,7 @@ def refine(
             break
     inferred = ~out["measured"]
     out["regime"][inferred] = kind.reshape(-1)[inferred]
-    return fine, out
+    out["outcome"][inferred] = list(OUTCOMES).index("inferred")
 
 
 def _corners(shape: tuple[int, ...], halved: list[bool], size: int) -> Iterator[tuple[slice, ...]]:

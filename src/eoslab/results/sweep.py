@@ -6,9 +6,10 @@ import contextlib
 import json
 import os
 import platform
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eoslab import __version__
-from eoslab.core.errors import InvalidArgument, whole
+from eoslab.core.errors import whole
 from eoslab.core.vocabulary import OUTCOMES, REGIMES
 from eoslab.results.cells import COLUMNS, Columns, Problem
 from eoslab.results.grid import Layout, lay_out
+from eoslab.results.refine import Stopped, finest
 from eoslab.results.refine import refine as refined
 from eoslab.results.sweep_store import FORMAT, SweepStore
 
@@ -29,8 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "counts", "labels", "open_sweep", "plan", "sweep"]
 
 INTERRUPTED = list(OUTCOMES).index("interrupted")
-#: Nanoseconds a step of a lane costs on one core, to say beforehand how long a sweep takes.
-LANE_NS, SINGLE_NS = 6.0, 60.0
+INFERRED = list(OUTCOMES).index("inferred")
+#: Nanoseconds a step costs on one core (of the d-input model: each direction), to say beforehand how long a sweep
+#: takes.
+LANE_NS, DIAGONAL_NS, SINGLE_NS = 6.0, 15.0, 60.0
+
+#: Seconds between two writes of a refinement: what a kill can lose.
+WRITE_EVERY = 2.0
 
 Progress = Callable[[int, int], None]
 
@@ -50,7 +57,11 @@ class Plan:
 
     def seconds(self, workers: int) -> float:
         """Predicted time after compilation (nothing diverges early)."""
-        return self.steps_total * (LANE_NS if self.problem.lanes else SINGLE_NS) * 1e-9 / max(workers, 1)
+        each = LANE_NS if self.problem.lanes else SINGLE_NS
+        if self.problem.diagonal:
+            sizes = [max(axis.values) for axis in self.layout.axes if axis.name == "d"]
+            each = DIAGONAL_NS * (sizes[0] if sizes else self.problem.directions)
+        return float(self.steps_total * each * 1e-9 / max(workers, 1))
 
     @property
     def row_bytes(self) -> int:
@@ -88,6 +99,8 @@ def plan(
     layout = lay_out(grid, design, samples, seed)
     problem = Problem(model, rule, w0, whole("steps", steps), tuple(axis.name for axis in layout.axes))
     problem.check((axis.name, dict.fromkeys(axis.values)) for axis in layout.axes)
+    if problem.diagonal:
+        problem.settings(layout.columns(np.zeros(1, dtype=np.int64)), 1)
     if problem.lanes:
         problem.arrays(layout.columns(np.zeros(1, dtype=np.int64)))
     return Plan(problem, layout, design if design in ("grid", "list") else f"{design}, seed {seed}")
@@ -120,6 +133,9 @@ def sweep(
     ``ratio`` = λ2/λ1, ``k`` = λ1/λ2, ``alpha_e`` (η = 2/(λ1|b|α_e²)), and the state ``c0`` = α0²−β1²−β2²,
     ``s0`` = ηλ1α0², ``w0`` = ηλ1β1² (positive roots; where there are none the outcome is ``no-such-start``).
 
+    A family of :mod:`eoslab.results.inputs` as the model makes every field of an input distribution an axis:
+    ``exponent`` of a spectrum, ``d``, ``irrelevant``, sample size ``n``, ``noise``.
+
     Variables: ``outcome`` and ``regime`` as integer codes with ``flag_meanings`` (:func:`labels` gives words), T1,
     T2, excursions, period, losses, largest and last η·S_eff, the least |β1|: those of a single run, bit for bit.
     A diverged cell is the outcome ``diverged`` with NaN for what a diverged run does not have; nothing is missing.
@@ -127,8 +143,9 @@ def sweep(
     ``design``: "grid", "list", "random" or "sobol" (with ``samples`` and ``seed``). ``store`` is a Zarr group that
     grows while the sweep runs, survives kill -9, and is continued by the same call; another grid extends it,
     another problem is refused. ``client`` is a Dask client; ``workers`` the number of threads here (default: all
-    cores). ``refine`` = K halves every range K times where neighbouring regimes differ. ``stop`` is asked between
-    units of cells; what is not done then has the outcome ``interrupted``.
+    cores). ``refine`` = K halves every range K times where neighbouring regimes differ; cells in between take the
+    regime around them and the outcome ``inferred``. ``stop`` is asked between units of cells; what is not done
+    then has the outcome ``interrupted``.
 
     Raises :class:`~eoslab.core.errors.InvalidArgument` or UnknownName for axes and values without a meaning, and
     :class:`~eoslab.core.errors.StoreError` for a store that cannot be continued or written.
@@ -140,28 +157,22 @@ def sweep(
     ({'lr': 4, 'ratio': 2}, 0)
     """
     made = plan(model, rule, grid, steps=steps, w0=w0, design=design, samples=samples, seed=seed)
-    if refine and store is not None:
-        raise InvalidArgument("store", store, "none with refine", "refine in memory, then save with to_zarr")
     with _pool(client, workers) as pool:
         if refine:
-            done = [0]
-
-            def compute(layout: Layout, flat: np.ndarray) -> Columns:
-                columns = _compute_list(made.problem, layout, flat, pool)
-                done[0] += len(flat)
-                if progress is not None:
-                    progress(done[0], done[0])
-                return columns
-
-            layout, columns = refined(made.layout, whole("refine", refine), compute)
-            return _dataset(made, layout, columns)
+            return _refined(
+                made, whole("refine", refine), None if store is None else Path(store), resume, pool, progress, stop
+            )
         if store is None:
             return _dataset(made, made.layout, _in_memory(made, pool, progress, stop))
         return _stored(made, Path(store), resume, pool, progress, stop)
 
 
 def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
-    """The data set of a store, finished or not (cells that are not there are ``measured`` = False)."""
+    """The data set of a store, finished or not.
+
+    Cells that are not there are ``measured`` = False and have the outcome ``interrupted``, or ``inferred`` where a
+    finished refinement took their regime from the cells around.
+    """
     import xarray as xr
 
     from eoslab.core.errors import DamagedRun, RunNotFound
@@ -174,7 +185,10 @@ def open_sweep(path: str | os.PathLike[str]) -> xr.Dataset:
         raise DamagedRun(f"{path} is no map of ours: {e}", "give a store that sweep wrote") from None
     if "regime" not in ds:
         raise DamagedRun(f"{path} is no map of ours: it has no variable 'regime'", "give a store that sweep wrote")
-    return _flags(ds.load())
+    ds = _flags(ds.load())
+    outcome, there = ds["outcome"].values, ds["measured"].values
+    outcome[~there & (outcome != INFERRED)] = INTERRUPTED
+    return ds
 
 
 def labels(ds: xr.Dataset, name: str) -> xr.DataArray:
@@ -227,7 +241,14 @@ class _Dask:
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.width = max(1, sum(client.nthreads().values()))
+        self._width, self._asked = 1, -np.inf
+
+    @property
+    def width(self) -> int:
+        """Threads of the workers that are there now: jobs of a cluster start and end while a sweep runs."""
+        if time.monotonic() - self._asked > 1.0:
+            self._width, self._asked = max(1, sum(self.client.nthreads().values())), time.monotonic()
+        return self._width
 
     def submit(self, problem: Problem, columns: Columns) -> Any:
         return self.client.submit(_compute, problem, columns, pure=False, retries=2)
@@ -292,13 +313,6 @@ def _each(
         pool.cancel(list(flying))
 
 
-def _compute_list(problem: Problem, layout: Layout, flat: np.ndarray, pool: Any) -> Columns:
-    size = max(1, min(_unit_size(problem.steps), -(-len(flat) // pool.width)))
-    parts = [flat[i : i + size] for i in range(0, len(flat), size)]
-    found = dict(_each(pool, problem, ((i, layout.columns(part)) for i, part in enumerate(parts)), None))
-    return {name: np.concatenate([found[i][name] for i in range(len(parts))]) for name in COLUMNS}
-
-
 def _unit_size(steps: int) -> int:
     """Cells at once so that a unit takes about a second."""
     return int(np.clip(2e8 / max(steps, 1), 64, 32768))
@@ -329,59 +343,11 @@ def _stored(
 ) -> xr.Dataset:
     store = SweepStore.open(path, made.layout, made.identity, resume)
     try:
-        total, done = store.layout.cells, 0
-        held: dict[Any, Any] = {}
-
-        def tasks() -> Iterator[tuple[Any, Columns] | None]:
-            # first what nobody else has in hand, then what others had: by now it is there, or they were killed
-            nonlocal done
-            later: list[int] = []
-            for wait_for in (False, True):
-                for number in later if wait_for else range(len(store.units)):
-                    while wait_for and held:
-                        yield None  # whoever waits holds nothing, so two processes cannot wait for each other
-                    lock = store.lock(number, wait_for)
-                    if lock is None:
-                        later.append(number)
-                        continue
-                    unit = store.units[number]
-                    flat = store.pending(unit)
-                    here = int(np.prod([s.stop - s.start for s in unit]))
-                    done += here - len(flat)
-                    if len(flat) == 0:
-                        lock.close()
-                        continue
-                    parts = np.array_split(flat, -(-len(flat) // _unit_size(made.problem.steps)))
-                    held[number] = [lock, len(parts), [], []]
-                    for part in parts:
-                        yield (number, part), store.layout.columns(part)
-
-        try:
-            if progress is not None:
-                progress(done, total)
-            for (number, flat), columns in _each(pool, made.problem, tasks(), stop):
-                unit = held[number]
-                unit[2].append(flat)
-                unit[3].append(columns)
-                if len(unit[2]) < unit[1]:
-                    continue
-                cells = np.concatenate(unit[2])
-                store.write(
-                    store.units[number], cells, {k: np.concatenate([c[k] for c in unit[3]]) for k in COLUMNS}
-                )
-                held.pop(number)[0].close()
-                done += len(cells)
-                if progress is not None:
-                    progress(done, total)
-        finally:
-            for lock, *_ in held.values():
-                lock.close()
+        _fill(made.problem, store, pool, progress, stop)
         columns = {name: values.ravel() for name, values in store.columns().items()}
-        complete = bool(columns["measured"].all())
-        store.group.attrs["complete"] = complete
-        layout = store.layout
-        if layout != made.layout:
-            at = layout.find(made.layout)
+        store.group.attrs["complete"] = bool(columns["measured"].all())
+        if store.layout != made.layout:
+            at = store.layout.find(made.layout)
             columns = {name: values[at] for name, values in columns.items()}
     finally:
         store.close()
@@ -389,10 +355,119 @@ def _stored(
     return _dataset(made, made.layout, columns)
 
 
+def _fill(
+    problem: Problem,
+    store: SweepStore,
+    pool: Any,
+    progress: Progress | None,
+    stop: Callable[[], bool] | None,
+) -> None:
+    """Compute and write the cells of a store that are missing, unless asked to stop."""
+    total, done = store.layout.cells, 0
+    held: dict[Any, Any] = {}
+
+    def tasks() -> Iterator[tuple[Any, Columns] | None]:
+        # first what nobody else has in hand, then what others had: by now it is there, or they were killed
+        nonlocal done
+        later: list[int] = []
+        for wait_for in (False, True):
+            for number in later if wait_for else range(len(store.units)):
+                while wait_for and held:
+                    yield None  # whoever waits holds nothing, so two processes cannot wait for each other
+                lock = store.lock(number, wait_for)
+                if lock is None:
+                    later.append(number)
+                    continue
+                unit = store.units[number]
+                flat = store.pending(unit)
+                done += int(np.prod([s.stop - s.start for s in unit])) - len(flat)
+                if len(flat) == 0:
+                    lock.close()
+                    continue
+                parts = np.array_split(flat, -(-len(flat) // _unit_size(problem.steps)))
+                held[number] = [lock, len(parts), [], []]
+                for part in parts:
+                    yield (number, part), store.layout.columns(part)
+
+    try:
+        if progress is not None:
+            progress(done, total)
+        for (number, flat), columns in _each(pool, problem, tasks(), stop):
+            unit = held[number]
+            unit[2].append(flat)
+            unit[3].append(columns)
+            if len(unit[2]) < unit[1]:
+                continue
+            cells = np.concatenate(unit[2])
+            store.write(store.units[number], cells, {k: np.concatenate([c[k] for c in unit[3]]) for k in COLUMNS})
+            held.pop(number)[0].close()
+            done += len(cells)
+            if progress is not None:
+                progress(done, total)
+    finally:
+        for lock, *_ in held.values():
+            lock.close()
+
+
+def _refined(
+    made: Plan,
+    levels: int,
+    path: Path | None,
+    resume: bool,
+    pool: Any,
+    progress: Progress | None,
+    stop: Callable[[], bool] | None,
+) -> xr.Dataset:
+    """The refinement of a grid. With a store, cells are written every few seconds, and taken from there."""
+    fine = replace(made, layout=finest(made.layout, levels), design=f"grid, refined {levels} times")
+    n = fine.layout.cells
+    store = None
+    have: Columns = {name: np.full(n, fill, dtype=kind) for name, (kind, fill, _) in COLUMNS.items()}
+    have["measured"] = np.zeros(n, bool)
+    if path is not None:
+        store = SweepStore.open(path, fine.layout, fine.identity, resume, extend=False)
+        have = {name: values.ravel() for name, values in store.columns().items()}
+    fresh, written, done = np.zeros(n, bool), time.monotonic(), 0
+
+    def compute(layout: Layout, flat: np.ndarray) -> Columns:
+        nonlocal written, done
+        missing = flat[~have["measured"][flat]]
+        done += len(flat) - len(missing)
+        size = max(1, min(_unit_size(made.problem.steps), -(-len(missing) // pool.width)))
+        parts = (missing[i : i + size] for i in range(0, len(missing), size))
+        for part, columns in _each(pool, made.problem, ((part, layout.columns(part)) for part in parts), stop):
+            for name, values in columns.items():
+                have[name][part] = values
+            have["measured"][part] = fresh[part] = True
+            done += len(part)
+            if progress is not None:
+                progress(done, n)
+            if store is not None and time.monotonic() - written > WRITE_EVERY:
+                store.add(have, fresh)
+                fresh[:], written = False, time.monotonic()
+        if not have["measured"][flat].all():
+            raise Stopped
+        return {name: have[name][flat] for name in COLUMNS}
+
+    try:
+        columns, finished = refined(made.layout, levels, compute)
+        if not finished:
+            # cells of the round that was stopped are there as well
+            columns = {**have, "outcome": np.where(have["measured"], have["outcome"], INTERRUPTED)}
+        if store is not None:
+            store.add(have, fresh, columns if finished else None)
+            if finished:
+                store.group.attrs["complete"] = True
+    finally:
+        if store is not None:
+            store.close()
+    return _dataset(fine, fine.layout, columns, finished)
+
+
 # -- the result --------------------------------------------------------------------------------------------
 
 
-def _dataset(made: Plan, layout: Layout, columns: Columns) -> xr.Dataset:
+def _dataset(made: Plan, layout: Layout, columns: Columns, complete: bool | None = None) -> xr.Dataset:
     import xarray as xr
 
     ds = xr.Dataset(
@@ -401,7 +476,10 @@ def _dataset(made: Plan, layout: Layout, columns: Columns) -> xr.Dataset:
             for name in COLUMNS
         },
         coords=layout.coords(),
-        attrs={**made.identity, "complete": bool(columns["measured"].all())},
+        attrs={
+            **made.identity,
+            "complete": bool(columns["measured"].all()) if complete is None else complete,
+        },
     )
     ds["measured"] = (layout.dims, columns["measured"].reshape(layout.shape))
     return _flags(ds)

@@ -26,7 +26,7 @@ from eoslab.core.errors import DamagedRun, StoreError
 from eoslab.results.cells import COLUMNS, Columns
 from eoslab.results.grid import Axis, Layout
 
-__all__ = ["SweepStore", "chunk_shape", "save", "units_of"]
+__all__ = ["SweepStore", "chunk_shape", "units_of"]
 
 #: Version of the layout on disk; a reader refuses what is newer.
 FORMAT = 1
@@ -72,9 +72,14 @@ class SweepStore:
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike[str], layout: Layout, identity: dict[str, Any], resume: bool
+        cls,
+        path: str | os.PathLike[str],
+        layout: Layout,
+        identity: dict[str, Any],
+        resume: bool,
+        extend: bool = True,
     ) -> SweepStore:
-        """The store at ``path`` for these cells, made or continued or extended.
+        """The store at ``path`` for these cells, made or continued, and extended where ``extend`` allows it.
 
         Raises :class:`~eoslab.core.errors.StoreError` where what is there was made by something else, is in use
         by a process that a change of the grid would disturb, or may not be continued (``resume=False``).
@@ -92,6 +97,11 @@ class SweepStore:
             if stored != layout:
                 whole = stored.union(layout)
             if whole != stored:
+                if not extend:
+                    raise StoreError(
+                        f"{path} holds the refinement of another grid: {_sizes(stored)}, now {_sizes(layout)}",
+                        "a refinement depends on its coarse grid; write the new one to another store",
+                    )
                 if not alone:
                     raise StoreError(
                         f"{path} is in use by another process and the grid differs from the stored one",
@@ -120,6 +130,26 @@ class SweepStore:
                 block[local] = values
                 array[unit] = block
 
+    def add(self, columns: Columns, fresh: np.ndarray, inferred: Columns | None = None) -> None:
+        """Write the cells of a mask, and regime and outcome that were inferred for those that are not measured."""
+        numbers = np.arange(fresh.size).reshape(self.layout.shape)
+        for number, unit in enumerate(self.units):
+            mine = numbers[unit].ravel()
+            flat = mine[fresh[mine]]
+            if len(flat) == 0 and inferred is None:
+                continue
+            lock = self.lock(number, True)
+            assert lock is not None
+            with lock, _says_why(self.path):
+                if len(flat):
+                    self.write(unit, flat, {name: columns[name][flat] for name in COLUMNS})
+                if inferred is None:
+                    continue
+                there = np.asarray(self.arrays["measured"][unit])
+                for name in ("regime", "outcome"):
+                    array = self.arrays[name]
+                    array[unit] = np.where(there, np.asarray(array[unit]), inferred[name][numbers[unit]])
+
     def lock(self, number: int, wait: bool) -> TextIO | None:
         """The lock of a unit, held until it is closed; None if another process holds it."""
         with _says_why(self.path):
@@ -141,18 +171,6 @@ class SweepStore:
             shutil.rmtree(_locks(self.path), ignore_errors=True)
         self._lock.close()
         self._lock = None
-
-
-def save(ds: Any, path: str | os.PathLike[str]) -> None:
-    """Write a finished data set as a new group, under a private name and then renamed."""
-    path = Path(path)
-    if path.exists():
-        raise StoreError(f"{path} exists already", "choose another name")
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    with _says_why(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as in _create
-        ds.to_zarr(temporary, zarr_format=3, consolidated=False, mode="w")
-        os.replace(temporary, path)
 
 
 def _locks(path: Path) -> Path:
@@ -283,6 +301,12 @@ def _check(path: Path, identity: dict[str, Any]) -> Layout:
                 "its cells and the new ones would not belong to one map; write to another store",
             )
     return layout
+
+
+def _sizes(layout: Layout) -> str:
+    return ", ".join(
+        f"{axis.name} {axis.values[0]}…{axis.values[-1]} ({len(axis.values)})" for axis in layout.axes
+    )
 
 
 def _shorten(value: Any) -> str:

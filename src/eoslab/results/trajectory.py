@@ -208,7 +208,8 @@ class Recording:
                 rows.start + skip, kinds, steps, values,
             )  # fmt: skip
             self.events += zip(kinds[:used].tolist(), steps[:used].tolist(), values[:used].tolist(), strict=True)
-            top = skip + int(np.argmax(rows.eta[skip:]))
+            # NaN (a flow has no η·S; a number overflowed on the way to it) is no maximum and hides none
+            top = skip + int(np.argmax(np.where(np.isnan(rows.eta[skip:]), -np.inf, rows.eta[skip:])))
             if rows.eta[top] > self.max_eta:
                 self.max_eta, self.max_eta_at = float(rows.eta[top]), rows.start + top
             self._underflow(rows, skip)
