@@ -297,3 +297,9 @@ def test_a_two_cycle_is_one_event_and_the_crossing_that_ends_it_is_written():
     assert stays_up[-3] == ("crossing-up", 39)
     assert stays_up[-2][0] == "peak"
     assert stays_up[-1] == ("crossing-down", 50)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_run_too_short_to_return_is_no_two_cycle(steps):
+    ds = eoslab.trajectory(Minimalist(1.0, 0.01), GD(0.5), (0.5, 0.1, 0.3), steps=steps)
+    assert ds.outcome.item() == "running"

@@ -109,10 +109,10 @@ def outcome_of(excess: Num, size: Num, moved1: Num, moved2: Num, above: bool, t:
     displacement over the last one and two steps. A two-cycle is a return after two steps, or a near return with
     a crossing of the threshold at every step of the last quarter of the run.
     """
-    if moved1 > CYCLE_SIZE * size and moved2 <= CYCLE_RETURN * moved1:
+    if t >= 2 and moved1 > CYCLE_SIZE * size and moved2 <= CYCLE_RETURN * moved1:
         return TWO_CYCLE
     # other parameters may still drift while the sharpness jumps over the threshold at every step
-    drifts = moved2 <= CYCLE_DRIFT * moved1
+    drifts = t >= 2 and moved2 <= CYCLE_DRIFT * moved1
     if drifts and excess > CONVERGED_AT and c[5] >= t - 2 and c[7] >= RAPID and 8 * c[7] >= t:
         return TWO_CYCLE
     if excess <= CONVERGED_AT:
