@@ -67,7 +67,7 @@ def _top(
 
 #: One module a command (or group), in the order of the help.
 COMMANDS = (
-    "run", "demo", "sweep", "flow", "runs", "check", "certify", "figure", "report", "lists", "doctor", "explain",
+    "run", "demo", "explore", "sweep", "flow", "runs", "check", "certify", "figure", "report", "lists", "doctor", "explain",
     "completions",
 )  # fmt: skip
 
