@@ -73,6 +73,8 @@ def diagram(asked: Mapping[str, Any]) -> Diagram:
     """
     request = parse(asked)
     x, y = _axis(asked, "x", 96), _axis(asked, "y", 64)
+    if x.name == y.name:
+        raise InvalidArgument("y", y.name, "another parameter than x")
     cost = len(x.values) * len(y.values) * request.steps
     if cost > BUDGET:
         raise InvalidArgument("steps", request.steps, f"at most {int(BUDGET / cost * request.steps)} for this map")

@@ -148,7 +148,7 @@ function laid(pin, name, x) {
 }
 const PIN_DASH = [[7, 3], [3, 3], [9, 3, 2, 3], [2, 5]];
 function draw(f) {
-  const x = f.rows.step, stop = f.diverged ?? f.steps, span = [0, f.diverged !== null ? f.diverged + 10 : Math.max(1, f.steps)];
+  const x = f.rows.step, span = [0, f.diverged !== null ? f.diverged + 10 : Math.max(1, f.steps)];
   const common = { x, logX, span, bands: f.phases, hatch: f.diverged, label: "", mark: fixed ? x[at] : null };
   const blue = colour("blue"), red = colour("red"), green = colour("green"), quiet = colour("quiet");
   const pinned = (name) => pins.filter((p) => p.frame).map((p, i) => ({ y: name === "loss" ? above(laid(p, name, x)) : laid(p, name, x), colour: quiet, dash: PIN_DASH[i % 4], width: 1.2 }));
@@ -158,7 +158,6 @@ function draw(f) {
   sharp.draw({ ...common, log: false, ceiling: $("clip").checked && tau ? 3 * tau : undefined,
     level: [{ y: tau, text: f.threshold_name ? `${f.threshold_name} = ${show(tau)}` : "" }],
     series: [{ y: f.rows.sharpness, colour: blue }, { y: f.rows.gfs_sharpness, colour: green, dash: [6, 4] }, ...pinned("sharpness")] });
-  void stop;
   phase(); readout();
 }
 function phase() {

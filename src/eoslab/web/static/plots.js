@@ -29,8 +29,8 @@ function decades(lo, hi, room) {
   for (let e = a; e <= b; e += every) out.push(10 ** e);
   return out;
 }
-const SUPER = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
-const power = (v) => { const e = Math.round(Math.log10(v)); return e === 0 ? "1" : e === 1 ? "10" : "10" + [...String(e)].map((c) => SUPER[c]).join(""); };
+/** Not every font of a canvas has superscripts. */
+const power = (v) => { const e = Math.round(Math.log10(v)); return e >= 0 && e < 4 ? String(10 ** e) : `1e${e}`; };
 
 /**
  * A line plot that keeps its canvas between frames and is rebuilt only when its kind changes.
@@ -60,7 +60,7 @@ export class Lines {
     const text = colour("quiet"), grid = { stroke: colour("grid"), width: 1 }, font = "12px system-ui, sans-serif";
     const axis = { stroke: text, grid, ticks: { show: false }, font };
     const opts = {
-      ...this.size(), legend: { show: false }, padding: [8, 12, 0, 0],
+      ...this.size(), legend: { show: false }, padding: [8, 22, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 }, sync: { key: "eoslab" } },
       scales: {
         x: { time: false, distr: spec.logX ? 3 : 1, range: () => this.spec.logX ? [Math.max(1, this.spec.span[0]), Math.max(10, this.spec.span[1])] : this.spec.span },
