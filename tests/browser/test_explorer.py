@@ -125,7 +125,8 @@ def test_every_model_is_chosen_without_an_error(page):
         before = page.locator("body").get_attribute("data-frame")
         page.locator("#f-model").select_option(name)
         if name != "minimalist":
-            page.locator(f'body:not([data-frame="{before}"])').wait_for()
+            # the first run with a model compiles its kernel
+            page.locator(f'body:not([data-frame="{before}"])').wait_for(timeout=60_000)
         assert page.locator("body").get_attribute("data-error") is None
 
 

@@ -151,8 +151,8 @@ def test_random_messages_leave_the_server_answering(client):
         assert decoded(ws.receive_bytes())[0]["id"] == 3
 
 
-MAP = {"x": "lr", "x_lo": "1", "x_hi": "5", "x_n": "9", "y": "ratio", "y_lo": "1e-3", "y_hi": "0.5", "y_n": "5",
-       "y_log": "1", "steps": "1200"}  # fmt: skip
+MAP = {"map_x": "lr", "map_x_lo": "1", "map_x_hi": "5", "map_x_n": "9", "map_y": "ratio", "map_y_lo": "1e-3",
+       "map_y_hi": "0.5", "map_y_n": "5", "map_y_log": "1", "steps": "1200"}  # fmt: skip
 
 
 def test_map_says_what_its_trajectories_say(client):
@@ -167,8 +167,8 @@ def test_map_says_what_its_trajectories_say(client):
 
 @pytest.mark.parametrize(
     "change",
-    [{"x": "nothing"}, {"x_n": "100000"}, {"x_lo": "9"}, {"x_hi": "nan"}, {"y_lo": "-1"}, {"x": "init"},
-     {"y": "lr"}, {"x_n": "400", "y_n": "400", "steps": "200000"}],
+    [{"map_x": "nothing"}, {"map_x_n": "100000"}, {"map_x_lo": "9"}, {"map_x_hi": "nan"}, {"map_y_lo": "-1"},
+     {"map_x": "init"}, {"map_y": "lr"}, {"map_x_n": "400", "map_y_n": "400", "steps": "200000"}],
 )  # fmt: skip
 def test_maps_without_a_meaning_are_refused(client, change):
     answer = client.get("/api/diagram", params=MAP | change)
@@ -177,7 +177,7 @@ def test_maps_without_a_meaning_are_refused(client, change):
 
 
 def test_rows_come_from_coarse_to_fine():
-    rows = [row for row, _ in maps.diagram(MAP | {"y_n": "40"}).order()]
+    rows = [row for row, _ in maps.diagram(MAP | {"map_y_n": "40"}).order()]
     assert sorted(rows) == list(range(40))
     assert rows[:3] == [0, 16, 32]
 

@@ -29,8 +29,11 @@ def register(app: typer.Typer) -> None:
         store: Annotated[
             str | None,
             typer.Option(
-                "--store", metavar="DIR", help="Folder of the store  [default: ./runs].",
-                envvar="EOSLAB_RUNS", show_envvar=False,
+                "--store",
+                metavar="DIR",
+                help="Folder of the store  [default: ./runs].",
+                envvar="EOSLAB_RUNS",
+                show_envvar=False,
             ),
         ] = None,
     ) -> None:

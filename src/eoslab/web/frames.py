@@ -111,7 +111,8 @@ def _theory(request: Request, measured: int) -> dict[str, Any] | None:
     except (EoslabError, ArithmeticError, ValueError):
         return None
     name, _, standing = regimes.note.partition(": ")
-    found: dict[str, Any] = {"regime": name, "standing": standing, "measured_T1": measured if measured >= 0 else None}
+    reached = measured if measured >= 0 else None
+    found: dict[str, Any] = {"regime": name, "standing": standing, "measured_T1": reached}
     if entry.applies and isinstance(entry.predicted.get("T1"), tuple):
         low, high = entry.predicted["T1"]  # type: ignore[misc]
         found["T1"] = [_finite(low), _finite(high)]

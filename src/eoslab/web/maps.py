@@ -67,7 +67,8 @@ class Diagram:
 
 
 def diagram(asked: Mapping[str, Any]) -> Diagram:
-    """The map that a query describes: a request, and ``x``, ``x_lo``, ``x_hi``, ``x_n``, ``x_log``, likewise y.
+    """The map that a query describes: a request, and ``map_x``, ``map_x_lo``, ``map_x_hi``, ``map_x_n``,
+    ``map_x_log``, likewise y (models have parameters that are called x).
 
     Raises InvalidArgument or UnknownName for axes without a meaning and for maps that would take too long.
     """
@@ -85,17 +86,19 @@ def diagram(asked: Mapping[str, Any]) -> Diagram:
 
 
 def _axis(asked: Mapping[str, Any], which: str, n: int) -> Axis:
-    name = str(asked.get(which, "lr" if which == "x" else "ratio"))
+    name = str(asked.get(f"map_{which}", "lr" if which == "x" else "ratio"))
     if name in ("init", "s0", "c0", "w0", "k", "alpha_e"):
         raise InvalidArgument(which, name, "a parameter, ratio, or the start of a component")
     try:
-        lo, hi = float(asked[f"{which}_lo"]), float(asked[f"{which}_hi"])
-        n = whole(f"{which}_n", asked.get(f"{which}_n", n), 2)
+        lo, hi = float(asked[f"map_{which}_lo"]), float(asked[f"map_{which}_hi"])
+        n = whole(f"{which}_n", asked.get(f"map_{which}_n", n), 2)
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise InvalidArgument(which, "no range", f"{which}_lo, {which}_hi and {which}_n as numbers") from None
+        raise InvalidArgument(
+            f"map_{which}", "no range", "its ends _lo and _hi and the count _n as numbers"
+        ) from None
     if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi) or max(abs(lo), abs(hi)) > LARGEST or n > MOST:
         raise InvalidArgument(which, f"{lo:g}:{hi:g}:{n}", f"a range from low to high of at most {MOST} values")
-    scale = "log" if str(asked.get(f"{which}_log", "0")) == "1" else "linear"
+    scale = "log" if str(asked.get(f"map_{which}_log", "0")) == "1" else "linear"
     if scale == "log" and lo <= 0:
         raise InvalidArgument(which, lo, "ends > 0 for a logarithmic range")
     return Axis(name, spaced(lo, hi, n, scale), scale)

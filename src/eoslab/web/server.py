@@ -44,8 +44,9 @@ HEADERS = (
 )  # fmt: skip
 TYPES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
-#: The kernel cache and matplotlib are not made for several threads at once.
-_computing, _drawing = threading.Lock(), threading.Lock()
+#: Neither the kernel cache nor matplotlib is made for several threads at once. Maps have a lock of their own:
+#: the first map of a model compiles for seconds, and sliders go on meanwhile.
+_computing, _mapping, _drawing = threading.Lock(), threading.Lock(), threading.Lock()
 
 
 class Guard:
@@ -182,7 +183,7 @@ async def _diagram(http: Http) -> Response:
     asked = maps.diagram(http.query_params)
 
     def row(number: int) -> dict[str, Any]:
-        with _computing:
+        with _mapping:
             return asked.row(number)
 
     async def rows() -> AsyncIterator[bytes]:

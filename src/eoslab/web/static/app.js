@@ -14,7 +14,7 @@ const SPOKEN = { lambda1: "Variance λ₁ of the irrelevant input", lambda2: "Va
 let { state, wrong, unknown, query } = fromQuery(catalogue, location.search);
 let view = ["explore", "map", "runs", "learn"].includes(query.get("view")) ? query.get("view") : "explore";
 let tour = Math.max(0, Math.min(TOUR.length - 1, Number(query.get("tour") ?? 1) - 1 || 0));
-let logLoss = query.get("scale") !== "linear", logX = query.get("x") === "log", pins = [], last = null, at = 0, fixed = false;
+let logLoss = query.get("scale") !== "linear", logX = query.get("xscale") === "log", pins = [], last = null, at = 0, fixed = false;
 
 // -- controls, made from the catalogue ---------------------------------------------------------------------
 
@@ -112,7 +112,7 @@ function link(over = {}) {
   if (v !== "explore") q.set("view", v);
   if (v === "learn") q.set("tour", String(tour + 1));
   if (!logLoss) q.set("scale", "linear");
-  if (logX) q.set("x", "log");
+  if (logX) q.set("xscale", "log");
   for (const pin of pins) q.append("pin", pin.query);
   if (v === "runs" && runs?.chosen.length) q.set("runs", runs.chosen.join(","));
   return `?${q}`;
@@ -123,7 +123,7 @@ const step = () => { clearTimeout(timer); history.pushState(null, "", link()); }
 addEventListener("popstate", () => {
   const old = state.model + state.optimizer;
   const read = fromQuery(catalogue, location.search);
-  state = read.state; const v = read.query.get("view") ?? "explore"; logLoss = read.query.get("scale") !== "linear"; logX = read.query.get("x") === "log";
+  state = read.state; const v = read.query.get("view") ?? "explore"; logLoss = read.query.get("scale") !== "linear"; logX = read.query.get("xscale") === "log";
   if (old !== state.model + state.optimizer) build(); else writeAll();
   open(v, false); ask();
 });

@@ -62,7 +62,7 @@ export class PhaseMap {
       query.set("init", init.join(","));
     }
     if (this.axes.includes("lr")) query.set("lr", "1");
-    for (const [i, which] of ["x", "y"].entries()) {
+    for (const [i, which] of ["map_x", "map_y"].entries()) {
       const a = all[this.axes[i]];
       query.set(which, this.axes[i]); query.set(`${which}_lo`, a.lo); query.set(`${which}_hi`, a.hi);
       query.set(`${which}_log`, a.log ? 1 : 0); query.set(`${which}_n`, this.options.n[i]);

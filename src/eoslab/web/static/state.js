@@ -62,7 +62,7 @@ export function fromQuery(catalogue, text) {
   if (!catalogue.optimizers[optimizer].models.includes(model)) { wrong.push(`optimizer=${optimizer}`); optimizer = "gd"; }
   const state = defaults(catalogue, model, optimizer), unknown = [];
   for (const [key, value] of query) {
-    if (["v", "model", "optimizer", "view", "pin", "runs", "tour", "scale", "x", "mx", "my", "show"].includes(key)) continue;
+    if (["v", "model", "optimizer", "view", "pin", "runs", "tour", "scale", "xscale"].includes(key)) continue;
     if (key === "init") {
       const init = value.split(",").map(number);
       if (init.length === state.init.length && init.every(Number.isFinite)) state.init = init;
