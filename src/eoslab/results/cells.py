@@ -176,7 +176,8 @@ class Problem:
             values["lambda2"] = values["lambda1"] / values["k"]
         if "alpha_e" in columns:
             values["lr"] = 2.0 / (values["lambda1"] * values["alpha_e"] ** 2 * np.abs(values["b"]))
-        p = np.stack([np.broadcast_to(values[f.name], n) for f in fields(self.model)], axis=1)
+        settings = [np.broadcast_to(values[f.name], n) for f in fields(self.model)]
+        p = np.stack(settings, axis=1) if settings else np.empty((n, 0))
         h = np.stack([np.broadcast_to(values[f.name], n) for f in fields(self.rule)], axis=1)
         w0, exists = self._starts(columns, values, n)
         return w0, h, p, exists, _thresholds(self.rule, h)

@@ -1,0 +1,3 @@
+"""The explorer: a local server and a page. Importing this package costs nothing."""
+
+from __future__ import annotations

@@ -1,0 +1,284 @@
+"""The local server. It listens on the loopback interface only and answers to this machine's own page only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request as Http
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from eoslab import __version__
+from eoslab.core.errors import EoslabError, InvalidArgument, RunNotFound, UnknownName
+from eoslab.web import frames, maps
+from eoslab.web.request import catalogue, parse
+
+__all__ = ["application", "serve"]
+
+STATIC = Path(__file__).with_name("static")
+HOSTS = ["127.0.0.1", "localhost"]
+#: Largest message that the page has a reason to send.
+MAX_MESSAGE = 8192
+HEADERS = (
+    (b"content-security-policy", b"default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
+     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cache-control", b"no-cache"),
+)  # fmt: skip
+TYPES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
+
+#: Neither the kernel cache nor matplotlib is made for several threads at once. Maps have a lock of their own:
+#: the first map of a model compiles for seconds, and sliders go on meanwhile.
+_computing, _mapping, _drawing = threading.Lock(), threading.Lock(), threading.Lock()
+
+
+class Guard:
+    """Headers on every answer, and no answer to the page of another site (which a browser names)."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            if not own_origin(dict(scope["headers"])):
+                await WebSocket(scope, receive, send).close(1008)
+                return
+            await self.app(scope, receive, send)
+            return
+
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *HEADERS]}
+            await send(message)
+
+        if scope["type"] == "http" and scope["path"].startswith("/api"):
+            site = dict(scope["headers"]).get(b"sec-fetch-site", b"none")
+            if site not in (b"none", b"same-origin"):
+                await Response("this server answers to its own page only", 403)(scope, receive, sending)
+                return
+        await self.app(scope, receive, sending)
+
+
+def own_origin(headers: dict[bytes, bytes]) -> bool:
+    """Whether a WebSocket was opened by our page: same-origin rules do not cover WebSockets."""
+    try:
+        origin = urlsplit(headers.get(b"origin", b"").decode("latin-1"))
+        return origin.scheme == "http" and origin.netloc == headers.get(b"host", b"").decode("latin-1") != ""
+    except ValueError:
+        return False
+
+
+def application(store: Any = None) -> Starlette:
+    """The server as an ASGI application; ``store`` holds the runs of the view 'Runs'."""
+    from eoslab.results.store import Store
+
+    runs = Runs(store or Store())
+    return Starlette(
+        routes=[
+            Route("/", _page),
+            Route("/healthz", _health),
+            Route("/api/catalogue", _catalogue),
+            Route("/api/diagram", _diagram),
+            Route("/api/figure", _figure),
+            Route("/api/export", _export),
+            Route("/api/runs", runs.listing),
+            Route("/api/runs/{id}", runs.one),
+            WebSocketRoute("/ws", _frames),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS), Middleware(Guard)],
+        exception_handlers={EoslabError: _refused},  # type: ignore[dict-item]
+    )
+
+
+def serve(port: int = 0, store: Any = None, ready: Callable[[str], None] = print, path: str = "/") -> None:
+    """Serve until interrupted; ``ready`` gets the address once connections are accepted."""
+    import uvicorn
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        # before the address is said: who reads it may connect at once
+        sock.listen(128)
+        address = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        config = uvicorn.Config(
+            application(store), log_level="error", access_log=False, ws_max_size=MAX_MESSAGE,
+            ws_per_message_deflate=False, timeout_graceful_shutdown=1, server_header=False, lifespan="off",
+        )  # fmt: skip
+        ready(address + path)
+        uvicorn.Server(config).run(sockets=[sock])
+
+
+async def _page(http: Http) -> Response:
+    return FileResponse(STATIC / "index.html")
+
+
+async def _health(http: Http) -> Response:
+    return JSONResponse({"ok": True, "eoslab": __version__})
+
+
+async def _catalogue(http: Http) -> Response:
+    return JSONResponse({**await anyio.to_thread.run_sync(catalogue), "version": __version__})
+
+
+async def _refused(http: Http, error: Exception) -> Response:
+    assert isinstance(error, EoslabError)
+    field = getattr(error, "argument", "") or getattr(error, "name", "")
+    status = 404 if isinstance(error, RunNotFound) else 400
+    return JSONResponse({"error": {"field": str(field), "message": str(error), "code": error.code}}, status)
+
+
+# -- the model ----------------------------------------------------------------------------------------------
+
+
+async def _frames(ws: WebSocket) -> None:
+    """One answer for every message, in order; the page sends the next when it has drawn the last."""
+    await ws.accept()
+    try:
+        while True:
+            text = await ws.receive_text()
+            await ws.send_bytes(await anyio.to_thread.run_sync(_answer, text))
+    except (WebSocketDisconnect, KeyError):
+        # a binary message is not of our page
+        return
+
+
+def _answer(text: str) -> bytes:
+    id: Any = None
+    try:
+        try:
+            asked = json.loads(text)
+        except (ValueError, RecursionError):
+            raise InvalidArgument("message", text[:40], "a JSON object") from None
+        if not isinstance(asked, dict):
+            raise InvalidArgument("message", text[:40], "a JSON object")
+        id = asked["id"] if isinstance(asked.get("id"), int) else None
+        width = asked.get("width", 900)
+        with _computing:
+            return frames.frame(
+                parse(asked), id, width if isinstance(width, int) else 900, asked.get("log_x") is True
+            )
+    except EoslabError as error:
+        return frames.error_frame(id, error)
+
+
+async def _diagram(http: Http) -> Response:
+    asked = maps.diagram(http.query_params)
+
+    def row(number: int) -> dict[str, Any]:
+        with _mapping:
+            return asked.row(number)
+
+    async def rows() -> AsyncIterator[bytes]:
+        yield maps.line(asked.head())
+        for number, stride in asked.order():
+            # a closed connection cancels here, between two rows
+            if await http.is_disconnected():
+                return
+            yield maps.line({**await anyio.to_thread.run_sync(row, number), "stands_for": stride})
+            await asyncio.sleep(0)
+
+    return StreamingResponse(rows(), media_type="application/x-ndjson")
+
+
+# -- what leaves the page -------------------------------------------------------------------------------------
+
+
+async def _figure(http: Http) -> Response:
+    request, query = parse(http.query_params), http.query_params
+    kind, name, size = query.get("format", "svg"), query.get("name", "loss-sharpness"), query.get("size", "double")
+    if kind not in TYPES:
+        raise UnknownName("format", kind, TYPES)
+    if size not in ("single", "double", "slide"):
+        raise UnknownName("size", size, ("single", "double", "slide"))
+
+    def draw() -> bytes:
+        from eoslab.plots import draw, render
+
+        with _computing:
+            ds = request.run()
+        with _drawing:
+            return render(draw(name, ds, size=size), kind, size=size)
+
+    data = await anyio.to_thread.run_sync(draw)
+    return Response(data, media_type=TYPES[kind], headers=_attachment(f"eoslab-{name}.{kind}"))
+
+
+async def _export(http: Http) -> Response:
+    request, kind = parse(http.query_params), http.query_params.get("format", "csv")
+    if kind not in ("csv", "npz"):
+        raise UnknownName("format", kind, ("csv", "npz"))
+
+    def write() -> bytes:
+        from eoslab.results.export import WRITERS
+
+        with _computing:
+            ds = request.run().assign_attrs(command=request.command)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "run"
+            WRITERS[kind](ds, path, "of the explorer")
+            return path.read_bytes()
+
+    data = await anyio.to_thread.run_sync(write)
+    media = "text/csv; charset=utf-8" if kind == "csv" else "application/octet-stream"
+    return Response(data, media_type=media, headers=_attachment(f"eoslab-run.{kind}"))
+
+
+def _attachment(name: str) -> dict[str, str]:
+    safe = "".join(c for c in name if c.isalnum() or c in "-._")
+    return {"content-disposition": f'attachment; filename="{safe}"'}
+
+
+# -- stored runs ------------------------------------------------------------------------------------------------
+
+
+class Runs:
+    """The store as the page sees it. An id is a name from the listing, never a path."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+
+    async def listing(self, http: Http) -> Response:
+        """What a table shows of every run."""
+
+        def read() -> dict[str, Any]:
+            return {"store": str(self.store.root), "runs": [_record(run) for run in reversed(self.store.list())]}
+
+        return JSONResponse(await anyio.to_thread.run_sync(read))
+
+    async def one(self, http: Http) -> Response:
+        """A run as a frame."""
+
+        def read() -> bytes:
+            from eoslab.results.store import open_run
+
+            id = http.path_params["id"]
+            found = next((run for run in self.store.list() if run.id == id), None)
+            if found is None:
+                raise RunNotFound(f"no run {id[:40]!r} in {self.store.root}")
+            return frames.of_dataset(open_run(found.path), {"id": id, "command": found.command})
+
+        return Response(await anyio.to_thread.run_sync(read), media_type="application/octet-stream")
+
+
+def _record(run: Any) -> dict[str, Any]:
+    keys = ("id", "created", "model", "optimizer", "parameters", "outcome", "regime", "lr", "steps", "final_loss",
+            "threshold", "max_eta_sharpness", "verdict", "problem")  # fmt: skip
+    return {key: getattr(run, key) for key in keys}

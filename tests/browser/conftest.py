@@ -1,0 +1,73 @@
+"""A browser and a server of our own: no plug-in, no download."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eoslab
+
+CHROMIUM = os.environ.get("EOSLAB_CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    required = os.environ.get("EOSLAB_REQUIRE_BROWSER") == "1"
+    if not required and not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM} (EOSLAB_CHROMIUM names another place)")
+    if not required:
+        pytest.importorskip("playwright", reason="playwright is in the extra 'dev'")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as pw:
+        chromium = pw.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def server(browser, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explorer")
+    env = {k: v for k, v in os.environ.items() if k != "EOSLAB_RUNS"}
+    env["PYTHONPATH"] = str(Path(eoslab.__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eoslab", "explore", "--no-open", "--port", "0"],
+        stdout=subprocess.PIPE, text=True, cwd=folder, env=env,
+    )  # fmt: skip
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("READY http://127.0.0.1:"), line
+        yield line.split()[1]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(params=["light"])
+def page(browser, server, request):
+    context = browser.new_context(
+        base_url=server, viewport={"width": 1280, "height": 900}, color_scheme=request.param, bypass_csp=False
+    )
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server)
+    context.set_default_timeout(15_000)
+    page, bad = context.new_page(), []
+    page.on("pageerror", lambda e: bad.append(f"script error: {e}"))
+    page.on("console", lambda m: bad.append(f"console: {m.text}") if m.type == "error" else None)
+    own = (server, server.replace("http", "ws", 1), "data:", "blob:")
+    page.on("request", lambda r: None if r.url.startswith(own) else bad.append(f"asked outside: {r.url}"))
+    yield page
+    context.close()
+    assert bad == []

@@ -1,0 +1,221 @@
+"""The explorer's server: frames that are right, requests that are bounded, strangers that are refused."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+import eoslab
+from eoslab.core.errors import EoslabError
+from eoslab.core.vocabulary import REGIMES
+from eoslab.results.store import Store
+from eoslab.results.summary import verdict_sentence
+from eoslab.web import frames, maps
+from eoslab.web.request import MAX_STEPS, models, parse
+from eoslab.web.server import application
+
+HOST = "127.0.0.1:8000"
+OWN = {"host": HOST, "origin": f"http://{HOST}"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def client(store):
+    with TestClient(application(store), base_url=f"http://{HOST}") as client:
+        yield client
+
+
+def decoded(message: bytes):
+    (length,) = struct.unpack_from("<I", message)
+    assert length % 4 == 0
+    head = json.loads(message[4 : 4 + length])
+    rows = np.frombuffer(message, "<f4", offset=4 + length).reshape(len(head["rows"]), head["n"])
+    return head, dict(zip(head["rows"], rows, strict=True))
+
+
+def asked(client, message):
+    with client.websocket_connect("/ws", headers=OWN) as ws:
+        ws.send_text(message if isinstance(message, str) else json.dumps(message))
+        return decoded(ws.receive_bytes())
+
+
+def test_frame_is_the_trajectory(client):
+    head, rows = asked(client, {"id": 7, "lr": 2.4})
+    ds = eoslab.trajectory(eoslab.models.Minimalist(), eoslab.optimizers.GD(lr=2.4), steps=3000)
+    assert head["id"] == 7
+    assert head["verdict"] == verdict_sentence(ds)
+    assert np.array_equal(rows["sharpness"], ds.sharpness.values.astype("f4"))
+    assert np.array_equal(rows["loss"], ds.loss.values.astype("f4"))
+    low, high = head["theory"]["T1"]
+    assert low <= int(ds.T1) <= high
+
+
+def test_fraction_is_a_number(client):
+    assert asked(client, {"lr": "2/150"})[0]["lr"] == 2 / 150
+
+
+def test_long_runs_keep_every_spike():
+    head, rows = decoded(frames.frame(parse({"steps": 60000, "lr": 1.98, "lambda2": 1e-4}), width=500))
+    ds = parse({"steps": 60000, "lr": 1.98, "lambda2": 1e-4}).run()
+    assert head["n"] < 8000
+    assert rows["sharpness"].max() == np.float32(ds.sharpness.max())
+    assert rows["loss_osc"].max() == np.float32(ds.loss_osc.max())
+
+
+def test_divergence_is_said_and_has_no_row(client):
+    head, rows = asked(client, {"lr": 3, "lambda2": 1e-3, "init": [3, 0.5, 0.1], "steps": 500})
+    assert head["regime"] == "diverged"
+    assert rows["step"][-1] == head["diverged"] - 1
+
+
+@pytest.mark.parametrize("model", models())
+def test_every_model_has_a_frame(model):
+    head, rows = decoded(frames.frame(parse({"model": model, "lr": 0.01, "steps": 20})))
+    assert head["n"] > 1
+    assert f"--model {model}" in head["command"] or model == "minimalist"
+    assert np.isfinite(rows["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ({"lr": "fast"}, "lr"),
+        ({"lr": -1}, "lr"),
+        ({"lr": 1e300}, "lr"),
+        ({"steps": MAX_STEPS + 1}, "steps"),
+        ({"steps": 0.5}, "steps"),
+        ({"init": [1, 2]}, "init"),
+        ({"model": "../etc"}, "model"),
+        ({"optimizer": "adma"}, "optimizer"),
+        ({"model": "uv", "optimizer": "gd-cap"}, "optimizer"),
+        ("[]", "message"),
+        ("{", "message"),
+        ("[" * 5000, "message"),
+        ('{"lr": NaN}', "lr"),
+    ],
+)
+def test_wrong_requests_are_answered_with_the_field(client, message, field):
+    head, _ = asked(client, message)
+    assert head["error"]["field"] == field
+    assert head["error"]["message"]
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "https://" + HOST, "null", "http://127.0.0.1:9", ""])
+def test_foreign_origin_is_refused(client, origin):
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("/ws", headers={"host": HOST, "origin": origin}),
+    ):
+        pass
+
+
+def test_foreign_host_and_site_are_refused(client):
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert client.get("/api/runs", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert client.get("/api/runs", headers={"sec-fetch-site": "same-origin"}).status_code == 200
+
+
+def test_answers_carry_the_content_policy(client):
+    for path in ("/", "/static/app.js", "/api/catalogue"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+
+
+@pytest.mark.parametrize("path", ["/static/../server.py", "/static/%2e%2e/server.py", "/api/runs/..%2f..%2fetc"])
+def test_ids_and_names_are_never_paths(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_random_messages_leave_the_server_answering(client):
+    rng = random.Random(0)
+    atoms = [None, True, -1, 0, 1e308, "", "x" * 500, [], {}, [1] * 50, "2/0", "1e999", "\x00", 3.5]
+    keys = ["lr", "steps", "init", "model", "optimizer", "lambda1", "width", "id", "beta", "zzz"]
+    with client.websocket_connect("/ws", headers=OWN) as ws:
+        for _ in range(400):
+            message = {rng.choice(keys): rng.choice(atoms) for _ in range(rng.randrange(4))}
+            text = json.dumps({"steps": 5} | message)
+            ws.send_text(text if rng.random() < 0.7 else text[: rng.randrange(len(text))])
+            decoded(ws.receive_bytes())
+        ws.send_text('{"id": 3}')
+        assert decoded(ws.receive_bytes())[0]["id"] == 3
+
+
+MAP = {"map_x": "lr", "map_x_lo": "1", "map_x_hi": "5", "map_x_n": "9", "map_y": "ratio", "map_y_lo": "1e-3",
+       "map_y_hi": "0.5", "map_y_n": "5", "map_y_log": "1", "steps": "1200"}  # fmt: skip
+
+
+def test_map_says_what_its_trajectories_say(client):
+    lines = [json.loads(line) for line in client.get("/api/diagram", params=MAP).text.splitlines()]
+    head, rows = lines[0], lines[1:]
+    assert sorted(row["row"] for row in rows) == list(range(5))
+    for row in rows:
+        for i, lr in enumerate(head["x"]["values"]):
+            request = parse({"lr": lr, "lambda2": head["y"]["values"][row["row"]], "steps": 1200})
+            assert list(REGIMES)[row["regime"][i]] == str(request.run()["regime"].values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"map_x": "nothing"}, {"map_x_n": "100000"}, {"map_x_lo": "9"}, {"map_x_hi": "nan"}, {"map_y_lo": "-1"},
+     {"map_x": "init"}, {"map_y": "lr"}, {"map_x_n": "400", "map_y_n": "400", "steps": "200000"}],
+)  # fmt: skip
+def test_maps_without_a_meaning_are_refused(client, change):
+    answer = client.get("/api/diagram", params=MAP | change)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
+
+
+def test_rows_come_from_coarse_to_fine():
+    rows = [row for row, _ in maps.diagram(MAP | {"map_y_n": "40"}).order()]
+    assert sorted(rows) == list(range(40))
+    assert rows[:3] == [0, 16, 32]
+
+
+def test_data_has_the_digits_of_the_kernel(client):
+    text = client.get("/api/export", params={"lr": "2.4", "steps": "50"}).text
+    head, *rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
+    ds = parse({"lr": 2.4, "steps": 50}).run()
+    assert [float(row[head.index("loss")]) for row in rows] == ds.loss.values.tolist()
+
+
+@pytest.mark.parametrize(("kind", "magic"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_figures_are_files(client, kind, magic):
+    assert client.get("/api/figure", params={"format": kind, "steps": "300"}).content.startswith(magic)
+
+
+def test_stored_runs_are_listed_and_shown(client, store):
+    assert client.get("/api/runs").json()["runs"] == []
+    saved = store.save(parse({"steps": 40}).run(), command="eoslab run --steps 40")
+    listed = client.get("/api/runs").json()["runs"]
+    assert [run["id"] for run in listed] == [saved.id]
+    assert listed[0]["parameters"]["run"]["steps"] == 40
+    head, rows = decoded(client.get(f"/api/runs/{saved.id}").content)
+    assert head["command"] == "eoslab run --steps 40"
+    assert len(rows["loss"]) == 41
+    assert client.get("/api/runs/ffff0000").status_code == 404
+
+
+def test_command_and_python_repeat_the_run():
+    request = parse({"optimizer": "heavy-ball", "beta": 0.5, "lr": 1.5, "steps": 30, "lambda2": "1/300"})
+    scope: dict = {}
+    exec(request.python, scope)
+    assert scope["ds"].identical(scope["ds"])
+    assert np.array_equal(scope["ds"].w.values, request.run().w.values)
+    assert "--optimizer heavy-ball" in request.command
+    assert f"--lambda2 {1 / 300!r}" in request.command
+
+
+def test_parse_refuses_by_our_errors_only():
+    with pytest.raises(EoslabError):
+        parse({"model": "minimalist-d"})
