@@ -67,7 +67,8 @@ def _top(
 
 #: One module a command (or group), in the order of the help.
 COMMANDS = (
-    "run", "train", "sharpness", "demo", "explore", "sweep", "flow", "runs", "check", "certify", "figure", "report",
+    "run", "train", "sharpness", "demo", "explore", "sweep", "flow", "runs", "check", "certify", "figure",
+    "report",
     "lists", "doctor", "explain", "completions",
 )  # fmt: skip
 

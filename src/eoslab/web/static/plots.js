@@ -29,9 +29,9 @@ function decades(lo, hi, room) {
   for (let e = a; e <= b; e += every) out.push(10 ** e);
   return out;
 }
-/** Not every font of a canvas has superscripts. */
 /** uPlot thins the ticks of a log axis to nulls; ours are thin already. */
 const keepAll = (u, splits) => splits;
+/** Not every font of a canvas has superscripts. */
 const power = (v) => { const e = Math.round(Math.log10(v)); return e >= 0 && e < 4 ? String(10 ** e) : `1e${e}`; };
 
 /**
