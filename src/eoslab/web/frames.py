@@ -32,7 +32,7 @@ def pack(header: dict[str, Any], rows: np.ndarray) -> bytes:
 
     >>> message = pack({"id": 1}, np.zeros((2, 3)))
     >>> len(message) % 4, len(message)
-    (0, 60)
+    (0, 48)
     """
     n = rows.shape[1] if rows.ndim == 2 else 0
     text = json.dumps({**header, "n": n}, ensure_ascii=False, allow_nan=False).encode()

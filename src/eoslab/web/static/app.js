@@ -163,7 +163,7 @@ function draw(f) {
 function phase() {
   if (!last || view === "map" || view === "runs") return;
   const [a, b] = last.params, edge = last.params[0] === "alpha" && last.threshold ? Math.sqrt(last.threshold / state.lambda1) : undefined;
-  portrait(box("fig-phase"), { x: last.rows[`w:${a}`], y: last.rows[`w:${b}`], step: last.rows.step, names: [PLAIN[a] ?? a, PLAIN[b] ?? b], edge, at });
+  portrait(box("fig-phase"), { x: last.rows[`w:${a}`], y: last.rows[`w:${b}`], step: last.rows.step, names: [PLAIN[a] ?? a, PLAIN[b] ?? b], edge, at, escapes: last.diverged !== null });
 }
 const PLAIN = { alpha: "α", beta1: "β₁", beta2: "β₂" };
 function readout() {

@@ -13,6 +13,8 @@ const faded = (c, a) => c + Math.round(255 * a).toString(16).padStart(2, "0");
  * @param {number} lo @param {number} hi @param {boolean} log
  */
 function range(lo, hi, log) {
+  // float32 rows of a run that diverges end in infinity
+  if (hi === Infinity) hi = 1e38;
   if (!Number.isFinite(lo) || !Number.isFinite(hi)) return log ? [1e-3, 1] : [0, 1];
   if (log) {
     const a = Math.max(FLOOR, 10 ** Math.floor(Math.log10(Math.max(lo, FLOOR))));
@@ -29,10 +31,8 @@ function decades(lo, hi, room) {
   for (let e = a; e <= b; e += every) out.push(10 ** e);
   return out;
 }
-/** uPlot thins the ticks of a log axis to nulls; ours are thin already. */
-const keepAll = (u, splits) => splits;
 /** Not every font of a canvas has superscripts. */
-const power = (v) => { const e = Math.round(Math.log10(v)); return e >= 0 && e < 4 ? String(10 ** e) : `1e${e}`; };
+const power = (v) => { if (!(v > 0)) return ""; const e = Math.round(Math.log10(v)); return e >= 0 && e < 4 ? String(10 ** e) : `1e${e}`; };
 
 /**
  * A line plot that keeps its canvas between frames and is rebuilt only when its kind changes.
@@ -69,8 +69,8 @@ export class Lines {
         y: { distr: spec.log ? 3 : 1, range: (u, lo, hi) => this.yRange(lo, hi) },
       },
       axes: [
-        { ...axis, size: 30, ...(spec.logX ? { splits: (u) => decades(u.scales.x.min, u.scales.x.max, 6), filter: keepAll, values: (u, v) => v.map(power) } : { values: (u, v) => v.map((n) => n.toLocaleString("en")) }) },
-        { ...axis, size: 52, ...(spec.log ? { splits: (u) => decades(u.scales.y.min, u.scales.y.max, 7), filter: keepAll, values: (u, v) => v.map(power) } : {}) },
+        { ...axis, size: 30, ...(spec.logX ? { splits: (u) => decades(u.scales.x.min, u.scales.x.max, 6), filter: (u, v) => v, values: (u, v) => v.map(power) } : { values: (u, v) => v.map((n) => n.toLocaleString("en")) }) },
+        { ...axis, size: 52, ...(spec.log ? { splits: (u) => decades(u.scales.y.min, u.scales.y.max, 7), filter: (u, v) => v, values: (u, v) => v.map(power) } : {}) },
       ],
       series: [{}, ...spec.series.map((s) => ({ stroke: s.fade ? faded(s.colour, s.fade) : s.colour, width: s.width ?? 1.5, dash: s.dash, points: { show: false }, spanGaps: false }))],
       hooks: {
@@ -154,15 +154,17 @@ export function ticks(lo, hi, room) {
 /**
  * Two components of the iterate, even and odd steps apart.
  * @param {HTMLElement} box
- * @param {{x: Float32Array, y: Float32Array, step: Float32Array, names: string[], edge?: number, at: number}} d
+ * @param {{x: Float32Array, y: Float32Array, step: Float32Array, names: string[], edge?: number, at: number, escapes: boolean}} d
  */
 export function portrait(box, d) {
   const { c, w, h } = canvasOf(box), m = { l: 52, r: 12, t: 8, b: 34 };
   c.clearRect(0, 0, w, h);
+  // a run that escapes is shown while it is near its start
+  const far = d.escapes ? 10 * Math.max(1, Math.abs(d.x[0]), Math.abs(d.y[0])) : Infinity;
   let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
   for (let i = 0; i < d.x.length; i++) {
     const x = d.x[i], y = d.y[i];
-    if (Number.isFinite(x) && Number.isFinite(y)) { x0 = Math.min(x0, x); x1 = Math.max(x1, x); y0 = Math.min(y0, y); y1 = Math.max(y1, y); }
+    if (Math.abs(x) < far && Math.abs(y) < far) { x0 = Math.min(x0, x); x1 = Math.max(x1, x); y0 = Math.min(y0, y); y1 = Math.max(y1, y); }
   }
   if (!(x1 >= x0)) return;
   if (d.edge && d.edge < x1 + 3 * (x1 - x0)) { x0 = Math.min(x0, d.edge); x1 = Math.max(x1, d.edge); }
@@ -183,12 +185,13 @@ export function portrait(box, d) {
   for (const parity of [0, 1]) {
     c.fillStyle = colour(parity ? "red" : "blue"); c.globalAlpha = 0.75;
     c.beginPath();
-    for (let i = 0; i < d.x.length; i++) if (d.step[i] % 2 === parity && Number.isFinite(d.x[i])) c.rect(X(d.x[i]) - 1, Y(d.y[i]) - 1, 2, 2);
+    for (let i = 0; i < d.x.length; i++) if (d.step[i] % 2 === parity && Math.abs(d.x[i]) < far && Math.abs(d.y[i]) < far) c.rect(X(d.x[i]) - 1, Y(d.y[i]) - 1, 2, 2);
     c.fill();
   }
   c.globalAlpha = 1; c.lineWidth = 2;
   c.strokeStyle = colour("text"); c.beginPath(); c.arc(X(d.x[0]), Y(d.y[0]), 4.5, 0, 7); c.stroke();
   const i = Math.min(d.at, d.x.length - 1);
+  if (!(Math.abs(d.x[i]) < far && Math.abs(d.y[i]) < far)) return;
   c.fillStyle = colour("card"); c.beginPath(); c.arc(X(d.x[i]), Y(d.y[i]), 5, 0, 7); c.fill();
   c.fillStyle = colour(d.step[i] % 2 ? "red" : "blue"); c.beginPath(); c.arc(X(d.x[i]), Y(d.y[i]), 3.5, 0, 7); c.fill();
 }

@@ -1,0 +1,59 @@
+"""The explorer in headless Chromium: slider to repaint (median), and what the first load weighs."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+
+from playwright.sync_api import sync_playwright
+from timing import row
+
+CHROMIUM = os.environ.get("EOSLAB_CHROMIUM", "/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+#: From a slider's input event to the frame after its drawing, in milliseconds.
+LATENCY = """async () => {
+  const slider = document.getElementById("f-lr"), times = [];
+  for (let k = 0; k < 40; k++) {
+    const before = document.body.dataset.frame, began = performance.now();
+    slider.value = String(Number(slider.value) + (k % 2 ? -4 : 4));
+    slider.dispatchEvent(new Event("input"));
+    while (document.body.dataset.frame === before) await new Promise((r) => requestAnimationFrame(r));
+    times.push(performance.now() - began);
+  }
+  return times.slice(5);
+}"""
+
+
+def main() -> None:
+    """Print the table."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "eoslab", "explore", "--no-open"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[1]
+        with sync_playwright() as pw:
+            browser = pw.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            for steps, aim in ((3000, "< 50 ms"), (20000, "< 100 ms")):
+                page = browser.new_page(viewport={"width": 1440, "height": 900})
+                weights: list[int] = []
+                page.on("response", lambda r, w=weights: w.append(int(r.headers.get("content-length", 0))))
+                page.goto(f"{url}/?v=1&steps={steps}")
+                page.locator('body:not([data-frame="0"])').wait_for()
+                page.locator("#mini[data-ready]").wait_for()
+                if steps == 3000:
+                    row("first load", f"{sum(weights) / 1000:.0f} kB", "< 150 kB")
+                median = statistics.median(page.evaluate(LATENCY))
+                row(f"slider to repaint, {steps} steps", f"{median:.0f} ms", aim)
+                page.close()
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+if __name__ == "__main__":
+    main()
