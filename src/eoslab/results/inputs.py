@@ -17,6 +17,7 @@ Spectra are in the eigenbasis of the inputs: variances λ_1 ≥ … ≥ λ_d and
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +42,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputFamily:
+class InputFamily(ABC):
     """What all families share: the sample, the label noise, and the start.
 
     ``n`` is the sample size; 0 stands for the population. The sample is drawn by ``seed``, so that a larger n
@@ -86,9 +87,9 @@ class InputFamily:
         """Where a run on the model begins."""
         return model.random_start(self.alpha_0, self.sd_0, self.seed_0)
 
+    @abstractmethod
     def make(self) -> MinimalistD:
         """The risk, made anew."""
-        raise NotImplementedError
 
 
 @lru_cache(maxsize=65536)
@@ -119,9 +120,9 @@ class Spectrum(InputFamily):
             profile = self.v if isinstance(self.v, (tuple, list)) else (self.v,)
             object.__setattr__(self, "v", tuple(finite("v", x) for x in profile))
 
+    @abstractmethod
     def lambdas(self) -> np.ndarray:
         """The variances, descending."""
-        raise NotImplementedError
 
     def teacher(self, d: int) -> np.ndarray:
         """v for d directions, of length b."""
