@@ -413,7 +413,12 @@ def oscillation_text(ds: Any) -> list[str]:
 
 
 def oscillating(ds: Any) -> tuple[list[int], float]:
-    """Directions with a tenth of the largest measured amplitude or more, their share of the learnable part."""
+    """Directions with a tenth of the largest measured amplitude or more, their share of the learnable part.
+
+    None in a run that never reaches the threshold: what is measured there is the curvature of a smooth descent.
+    """
+    if str(ds["regime"].values) == "stable":
+        return [], 0.0
     amplitude, relevance = ds["oscillation"].values, ds["relevance"].values
     largest = max((float(a) for a in amplitude if a == a), default=0.0)
     moving = [i for i, a in enumerate(amplitude) if largest > 0 and a >= 0.1 * largest]
