@@ -81,7 +81,7 @@ export class Runs {
     const table = document.createElement("table"), head = table.createTHead().insertRow();
     for (const text of ["differs", ...ids]) { const th = document.createElement("th"); th.textContent = text; if (text === "differs") th.className = "t"; head.append(th); }
     const body = table.createTBody();
-    for (const key of keys) { const row = body.insertRow(); cell(row, key, true); for (const f of flat) cell(row, typeof f[key] === "number" ? show(f[key]) : f[key] === undefined ? "–" : Array.isArray(f[key]) ? f[key].map((x) => show(x)).join(", ") : String(f[key])); }
+    for (const key of keys) { const row = body.insertRow(); cell(row, key, true); for (const f of flat) cell(row, typeof f[key] === "number" ? show(f[key]) : f[key] == null ? "–" : Array.isArray(f[key]) ? f[key].map((x) => show(x)).join(", ") : String(f[key])); }
     $("runs-diff").append(table);
   }
 }
