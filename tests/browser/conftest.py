@@ -23,6 +23,10 @@ FLAGS = [
 ]
 
 
+#: Milliseconds to wait for anything the page does.
+PATIENCE = 120_000
+
+
 @pytest.fixture(scope="session")
 def browser():
     required = os.environ.get("EOSLAB_REQUIRE_BROWSER") == "1"
@@ -30,8 +34,9 @@ def browser():
         pytest.skip(f"no Chromium at {CHROMIUM} (EOSLAB_CHROMIUM names another place)")
     if not required:
         pytest.importorskip("playwright", reason="playwright is in the extra 'dev'")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as pw:
         chromium = pw.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
@@ -41,6 +46,9 @@ def browser():
 @pytest.fixture(scope="session")
 def server(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("explorer")
+    # the page is tested, not the compiler: what it asks for first is compiled before it is opened
+    eoslab.trajectory(eoslab.models.Minimalist(), eoslab.optimizers.GD(2.4), steps=10)
+    eoslab.sweep(eoslab.models.Minimalist(), eoslab.optimizers.GD, {"lr": "1|2"}, steps=10)
     env = {k: v for k, v in os.environ.items() if k != "EOSLAB_RUNS"}
     env["PYTHONPATH"] = str(Path(eoslab.__file__).parents[1])
     process = subprocess.Popen(
@@ -62,7 +70,8 @@ def page(browser, server, request):
         base_url=server, viewport={"width": 1280, "height": 900}, color_scheme=request.param, bypass_csp=False
     )
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server)
-    context.set_default_timeout(15_000)
+    # a fresh machine compiles the kernels behind the first frame and the first map while other tests run
+    context.set_default_timeout(PATIENCE)
     page, bad = context.new_page(), []
     page.on("pageerror", lambda e: bad.append(f"script error: {e}"))
     page.on("console", lambda m: bad.append(f"console: {m.text}") if m.type == "error" else None)
