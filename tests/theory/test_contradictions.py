@@ -332,9 +332,9 @@ def test_catapult_threshold_is_exactly_four_without_a_relevant_direction():
 
 
 def test_gradient_flow_ends_at_the_predicted_sharpness():
-    """RK4 on 500 starts; c is conserved to the order of the method and α∞² = A(c)."""
+    """RK4 on 600 starts; c is conserved to the order of the method and α∞² = A(c)."""
     rng = np.random.default_rng(15)
-    n = 500
+    n = 600
     k = rng.uniform(1, 6, n)
     w = np.array([rng.uniform(0.2, 1.5, n) * rng.choice([-1, 1], n), rng.normal(0, 0.7, n), rng.normal(0, 0.7, n)])
 
@@ -353,7 +353,7 @@ def test_gradient_flow_ends_at_the_predicted_sharpness():
         w = w + dt / 6 * (a + 2 * b + 2 * d + e)
         dt = 0.3 / (1 + k * (w**2).sum(axis=0))
     settled = (np.abs(w[0] * w[2] - 1) < 1e-6) & (k * w[0] ** 2 * w[1] ** 2 < 1e-12)
-    assert np.count_nonzero(settled) > 450
+    assert np.count_nonzero(settled) >= 500
     assert np.allclose((w[0] ** 2)[settled], gfs_alpha2(c)[settled], rtol=1e-4)
 
 
