@@ -15,10 +15,27 @@ import typer
 
 from eoslab.cli import names, output, parse, settings
 from eoslab.cli.network import described, networks, rule_of
+from eoslab.cli.options import (
+    Beta,
+    Beta1,
+    Beta2,
+    DryRun,
+    Eps,
+    FailOnDivergence,
+    Json,
+    Out,
+    Quiet,
+    Resume,
+    Verbose,
+    option,
+    unchanged,
+    with_steps,
+    writable,
+)
 from eoslab.cli.problem import Finish
 from eoslab.cli.progress import Progress, Stop
-from eoslab.cli.run import option, report_text, writable
-from eoslab.core.errors import EoslabError, InvalidArgument, UnknownName
+from eoslab.cli.run import report_text
+from eoslab.core.errors import InvalidArgument, UnknownName
 
 __all__ = ["DEFAULTS", "TrainPlan", "execute", "make", "register"]
 
@@ -100,10 +117,10 @@ def register(app: typer.Typer) -> None:
             option("optimizer", "NAME",
                    "gd, heavy-ball, nesterov, ema, rmsprop, adam, adamw, sam, sign, normalized."),
         ] = DEFAULTS["optimizer"],
-        beta: Annotated[str | None, option("beta", "X", "Momentum of heavy-ball, nesterov, ema.")] = None,
-        beta1: Annotated[str | None, option("beta1", "X", "First decay of adam.")] = None,
-        beta2: Annotated[str | None, option("beta2", "X", "Second decay of adam and rmsprop.")] = None,
-        eps: Annotated[str | None, option("eps", "X", "Added to the root in adam and rmsprop.")] = None,
+        beta: Beta = None,
+        beta1: Beta1 = None,
+        beta2: Beta2 = None,
+        eps: Eps = None,
         rho: Annotated[str | None, option("rho", "X", "Radius of sam.")] = None,
         weight_decay: Annotated[str | None, option("weight-decay", "X", "Decoupled decay of adamw.")] = None,
         lr: Annotated[
@@ -136,23 +153,13 @@ def register(app: typer.Typer) -> None:
         live: Annotated[
             bool, typer.Option("--live", help="Append each measured step to live.jsonl in the run, every second.")
         ] = False,
-        out: Annotated[
-            str | None,
-            typer.Option("--out", "--store", metavar="DIR", help="Folder of the store  [default: ./runs]."),
-        ] = None,
-        resume: Annotated[
-            str | None,
-            typer.Option("--resume", metavar="RUN", help="Continue a stored run.", autocompletion=names.runs),
-        ] = None,
-        fail_on_divergence: Annotated[
-            bool, typer.Option("--fail-on-divergence", help="Exit with 3 when a run diverges.")
-        ] = False,
-        dry_run: Annotated[
-            bool, typer.Option("--dry-run", help="Print the plan with time and memory; train nothing.")
-        ] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no hints.")] = False,
-        verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More: settings and events.")] = False,
+        out: Out = None,
+        resume: Resume = None,
+        fail_on_divergence: FailOnDivergence = False,
+        dry_run: DryRun = False,
+        as_json: Json = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
     ) -> None:  # fmt: skip
         options, sources = dict(ctx.params), settings.sources(ctx)
         if resume is not None:
@@ -342,6 +349,8 @@ def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool
 
 def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
     """Advance a run with its numbers beside the progress."""
+    from eoslab.nn import OutOfMemory
+
     with Progress("training", quiet) as progress:
 
         def observe(line: Mapping[str, Any]) -> None:
@@ -350,14 +359,9 @@ def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
         run.observer = observe
         try:
             run.go(steps, stop=stop, progress=progress)
-        except (MemoryError, RuntimeError) as e:
-            # PyTorch has no class of its own for this on a CPU
-            if not isinstance(e, MemoryError) and "memory" not in str(e):
-                raise
+        except OutOfMemory as e:
             kept = f"; what was made is in {run.stored.path}" if run.stored is not None else ""
-            raise EoslabError(
-                f"out of memory at step {len(run.rows)}{kept}", "take less at once: --chunk N"
-            ) from e
+            raise OutOfMemory(f"step {len(run.rows)}: {e.message}{kept}", e.help) from None
 
 
 def _detail(line: Mapping[str, Any], before: str) -> str:
@@ -381,16 +385,7 @@ def _introduction(plan: TrainPlan, run: Any) -> str:
 
 
 def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
-    fixed = {
-        *("steps", "out", "resume", "fail_on_divergence", "dry_run", "as_json", "quiet", "verbose"),
-        *("live", "checkpoint_every", "until_loss"),
-    }
-    for name, source in sources.items():
-        if source == "flag" and name not in fixed:
-            raise InvalidArgument(
-                name, options[name], "nothing: --resume goes on with the settings of the run",
-                "start a new run to change a setting",
-            )  # fmt: skip
+    unchanged(options, sources, {"live", "checkpoint_every", "until_loss"})
     nn = networks()
     from eoslab.results.provenance import parameters
     from eoslab.results.store import Store, StoredRun, open_run
@@ -413,7 +408,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     run.checkpoint_every = parse.steps("checkpoint_every", options["checkpoint_every"], 1)
     run.live = bool(options["live"])
     keep = run.label
-    command = _with_steps(str(ds.attrs.get("command", "")), total)
+    command = with_steps(str(ds.attrs.get("command", "")), total)
     run.label = lambda new: keep(new).assign_attrs(command=command)
     if options["dry_run"]:
         _print_plans([{"run": str(path), "steps_made": made, "steps": total}], options["as_json"])
@@ -422,14 +417,6 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     with Stop() as stop:
         _go(run, total, stop, options["quiet"])
         _finish(options, [_result(options, run, many=False)], stop)
-
-
-def _with_steps(command: str, total: int) -> str:
-    """The command that makes the longer run at once."""
-    words = shlex.split(command)
-    if "--steps" in words[:-1]:
-        words[words.index("--steps") + 1] = str(total)
-    return shlex.join(words)
 
 
 # -- what is printed ----------------------------------------------------------------------------------------

@@ -298,7 +298,7 @@ class NetworkRun:
             settings = {"base": rule.name, **settings, "batch": self.batches.size, "seed": self.batches.seed}
         return Description(
             model=self.model or type(o.module).__name__,
-            model_settings={"parameters": o.n, "samples": o.samples, **self.settings},
+            model_settings={"parameters": o.n, "samples": o.samples, **self.settings} | self._chunking(),
             rule=rule.name if self.batches is None else "mini-batch",
             rule_settings=settings,
             lr=rule.lr,
@@ -312,6 +312,10 @@ class NetworkRun:
             run={"steps": self.asked, "probes": {p.name: asdict(p) for p in self.probes}},
             units=_units(self.probes),
         )
+
+    def _chunking(self) -> dict[str, int]:
+        """The chunks that were really used: a run that goes on takes them from the start."""
+        return {} if self.objective.chunk is None else {"chunk": self.objective.chunk}
 
     def save(self) -> None:
         """Write the run with its checkpoint; whatever kills us, the old or the new one is there."""
@@ -328,7 +332,7 @@ class NetworkRun:
         recent = np.stack(before) if before else np.zeros((0, self.objective.n), self.objective.numpy_dtype)
         about = {
             "model": self.model,
-            "settings": {"samples": self.objective.samples, **self.settings},
+            "settings": {"samples": self.objective.samples, **self.settings} | self._chunking(),
             "rule": self.rule.name,
             "rule_settings": {"lr": self.rule.lr, **self.rule.settings},
         }
