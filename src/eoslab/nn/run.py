@@ -255,10 +255,12 @@ class NetworkRun:
             "step": record.step,
             "loss": record.loss,
             "grad_norm": record.grad_norm,
-            "sharpness": s if plain else math.nan,
+            "sharpness": float(record.eigenvalues[0]) if plain and record.curvature is not None else math.nan,
             "eta_sharpness": lr * s,
             "matvecs": record.matvecs,
         }
+        if hasattr(self.rule, "edge"):
+            row["edge"] = self.rule.edge(record.grad_norm)
         if self.top is not None:
             k = self.top.k
             row |= {name: np.full(k, np.nan) for name in ("eigenvalues", "eig_residual", "eig_bound")}

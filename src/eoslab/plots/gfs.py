@@ -41,7 +41,7 @@ def gfs(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
             _open(ax, run, view, top)
     else:
         panels.line(ax, run, flow, view, top=top, linestyle=(0, (6, 4)), **style)
-    panels.threshold_mark(ax, run)
+    panels.threshold_mark(ax, run, view)
     ax.set_ylabel("sharpness")
     ax.legend(loc="best")
     panels.band_marks([ax], run, view)
