@@ -93,9 +93,11 @@ class Stop:
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
         self.signum = 0
         self.saving = False
+        #: Not to take a second signal for impatience: torchrun hands on what the terminal has sent already.
+        self.patient = patient
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
@@ -121,6 +123,8 @@ class Stop:
             self.signum = self.signum or signum
             return
         if self.signum:
+            if self.patient:
+                return
             raise KeyboardInterrupt
         self.signum = signum
         output.note("\nstopping after the steps at hand, then saving (Ctrl-C again: at once, nothing is saved)")

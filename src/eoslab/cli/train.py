@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import shlex
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -35,7 +39,7 @@ from eoslab.cli.options import (
 from eoslab.cli.problem import Finish
 from eoslab.cli.progress import Progress, Stop
 from eoslab.cli.run import report_text
-from eoslab.core.errors import InvalidArgument, UnknownName
+from eoslab.core.errors import EoslabError, InvalidArgument, UnknownName
 
 __all__ = ["DEFAULTS", "TrainPlan", "execute", "make", "register"]
 
@@ -166,10 +170,11 @@ def register(app: typer.Typer) -> None:
         verbose: Verbose = False,
     ) -> None:  # fmt: skip
         options, sources = dict(ctx.params), settings.sources(ctx)
-        if resume is not None:
-            _resume(options, sources)
-        else:
-            _train(options, sources)
+        with _together() as ranks:
+            if resume is not None:
+                _resume(options, sources, ranks)
+            else:
+                _train(options, sources, ranks)
 
 
 def _presets(incomplete: str) -> list[str]:
@@ -308,10 +313,57 @@ def _probes(options: Mapping[str, Any]) -> list[Any]:
 # -- the two ways to train ----------------------------------------------------------------------------------
 
 
-def _train(options: dict[str, Any], sources: dict[str, str]) -> None:
+@contextmanager
+def _together() -> Iterator[Any]:
+    """The processes that torchrun has started; those but the first say nothing, unless they fail alone."""
+    if int(os.environ.get("WORLD_SIZE") or 1) == 1:
+        yield None
+        return
+    networks()
+    from eoslab.nn.ranks import joined
+
+    with joined() as ranks, _speaking(ranks.first):
+        try:
+            yield ranks
+        except RuntimeError as e:
+            if not LOST.search(str(e)):
+                raise
+            raise EoslabError(
+                "another process of this training has ended",
+                "its own message says why; what was made up to the last checkpoint can be resumed",
+            ) from None
+
+
+#: What gloo says when it cannot reach a process any more.
+LOST = re.compile(r"gloo|connection (closed|reset|refused)|timed out", re.IGNORECASE)
+
+
+@contextmanager
+def _speaking(aloud: bool) -> Iterator[None]:
+    """Without output, unless aloud; an error that the others cannot know of is raised and said all the same."""
+    if aloud:
+        yield
+        return
+    said = sys.stdout, sys.stderr
+    with open(os.devnull, "w") as nowhere:
+        sys.stdout = sys.stderr = nowhere
+        try:
+            yield
+        except EoslabError as e:
+            if e.exit_code == 2:  # a wrong word is wrong for all, and the first process says so
+                raise Finish(2) from None
+            raise
+        finally:
+            sys.stdout, sys.stderr = said
+
+
+def _train(options: dict[str, Any], sources: dict[str, str], ranks: Any) -> None:
     nn = networks()
+    ranks = ranks or nn.ranks.ALONE
     plans = make(options, sources)
-    objective = nn.recipes.build(plans[0].settings)
+    if ranks.world > 1:
+        _whole(plans[0])
+    objective = nn.recipes.build(plans[0].settings, ranks)
     if options["dry_run"]:
         _print_plans([_describe(plan, objective) for plan in plans], options["as_json"])
         return
@@ -320,20 +372,43 @@ def _train(options: dict[str, Any], sources: dict[str, str]) -> None:
     store = Store(settings.store_root(options["out"]))
     writable(store.root)
     results: list[dict[str, Any]] = []
-    with Stop() as stop:
+    with Stop(patient=ranks.world > 1) as stop:
         for plan in plans:
-            run = execute(plan, objective, store, stop, options["quiet"])
-            results.append(_result(options, run, many=len(plans) > 1))
-            if stop():
+            run = execute(plan, objective, store, stop, options["quiet"], ranks=ranks)
+            if ranks.first:
+                results.append(_result(options, run, many=len(plans) > 1))
+            if _agreed(stop, ranks):
                 break
+        if not ranks.first:
+            raise Finish(stop.exit_code if stop() else 0)
         _finish(options, results, stop)
 
 
-def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool, replace: Any = None) -> Any:
+def _agreed(stop: Stop, ranks: Any) -> bool:
+    """Whether any process was asked to stop; then all were."""
+    asked = bool(ranks.any(stop()))
+    if asked and not stop():
+        stop.signum = signal.SIGINT
+    return asked
+
+
+def _whole(plan: TrainPlan) -> None:
+    """Refuse what draws some of the samples where several processes share them."""
+    if plan.batch is not None:
+        raise InvalidArgument("batch", plan.batch, "nothing: mini-batches are for one process, not for torchrun")
+    for probe in plan.probes:
+        if hasattr(probe, "batch"):
+            raise InvalidArgument("probes", probe.name, "a probe of all samples: it draws some, on one process")
+
+
+def execute(
+    plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool, replace: Any = None, ranks: Any = None
+) -> Any:
     """Train a plan with progress and Ctrl-C; returns the run, which is stored (in place of ``replace``)."""
     from eoslab.results.provenance import stamp
 
     nn = networks()
+    ranks = nn.ranks.ALONE if ranks is None else ranks
     probes = list(plan.probes)
     known = {probe.name for probe in probes}
     if "accuracy" not in known and nn.recipes.has_classes(objective):
@@ -346,7 +421,7 @@ def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool
         model=plan.model, settings=plan.settings, seed=plan.settings["seed"], loss=plan.settings["loss"],
         label=lambda ds: stamp(ds, command=plan.command, typed=plan.typed, sources=plan.sources),
         checkpoint_every=plan.checkpoint_every, live=plan.live,
-        until_loss=plan.until_loss, stored=replace,
+        until_loss=plan.until_loss, stored=replace, ranks=ranks,
     )  # fmt: skip
     if plan.settings.get("module"):
         run.loss = ""
@@ -394,9 +469,10 @@ def _introduction(plan: TrainPlan, run: Any) -> str:
     )
 
 
-def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
+def _resume(options: dict[str, Any], sources: dict[str, str], ranks: Any) -> None:
     unchanged(options, sources, {"live", "checkpoint_every", "until_loss"})
     nn = networks()
+    ranks = ranks or nn.ranks.ALONE
     from eoslab.results.provenance import parameters
     from eoslab.results.store import Store, StoredRun, open_run
 
@@ -414,7 +490,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
             f"more steps in all than the {made} that are made",
             f"eoslab train --resume {options['resume']} --steps {2 * made} doubles them",
         )  # fmt: skip
-    run = nn.run.resumed(ds, stored)
+    run = nn.run.resumed(ds, stored, ranks=ranks)
     run.checkpoint_every = parse.steps("checkpoint_every", options["checkpoint_every"], 1)
     run.live = bool(options["live"])
     keep = run.label
@@ -424,8 +500,11 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
         _print_plans([{"run": str(path), "steps_made": made, "steps": total}], options["as_json"])
         return
     run.until_loss = parse.number("until_loss", options["until_loss"]) if options["until_loss"] else None
-    with Stop() as stop:
+    with Stop(patient=ranks.world > 1) as stop:
         _go(run, total, stop, options["quiet"])
+        _agreed(stop, ranks)
+        if not ranks.first:
+            raise Finish(stop.exit_code if stop() else 0)
         _finish(options, [_result(options, run, many=False)], stop)
 
 

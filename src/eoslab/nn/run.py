@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from eoslab.core.errors import BadData, InvalidArgument, UnknownName, whole
 from eoslab.curvature import EigenResult
 from eoslab.nn.objective import Objective
+from eoslab.nn.ranks import ALONE, Ranks
 from eoslab.nn.rules import RULES
 from eoslab.nn.training import Batches, TrainingState, load_checkpoint, save_checkpoint, start, train
 from eoslab.probes.snapshot import Snapshot
@@ -109,7 +110,8 @@ class NetworkRun:
     them); ``label`` adds to each data set what only the caller knows. ``live`` appends each measured step to
     ``live.jsonl`` in the run, flushed every second; after a kill it may be ahead of the checkpoint, and steps
     that are made again are appended again, with the same numbers. ``until_loss`` ends the run where the loss is
-    so small; that is no interruption, and the run can go on.
+    so small; that is no interruption, and the run can go on. Of several ``ranks`` each makes the run and the
+    first one keeps it.
     """
 
     objective: Objective
@@ -126,6 +128,7 @@ class NetworkRun:
     live: bool = False
     until_loss: float | None = None
     stored: StoredRun | None = None
+    ranks: Ranks = ALONE
     observer: Callable[[Mapping[str, Any]], None] | None = None
 
     def __post_init__(self) -> None:
@@ -147,6 +150,8 @@ class NetworkRun:
                     "probes", probe.name, f"the optimizer {' or '.join(rules)} for it, not {self.rule.name!r}",
                     "the gradient flow is the limit of gradient descent with small steps",
                 )  # fmt: skip
+        if not self.ranks.first:
+            self.store = None
         if self.store is not None and not isinstance(self.store, Store):
             self.store = Store(self.store)
         self.checkpoint_every = whole("checkpoint_every", self.checkpoint_every, 1)
@@ -210,7 +215,7 @@ class NetworkRun:
             state=self.state,
             batches=self.batches,
             observe=observe,
-            stop=lambda record: self._enough(record.loss) or (stop is not None and stop()),
+            stop=lambda record: self._enough(record.loss) or self.ranks.any(stop is not None and stop()),
         )
         journal: _Journal | None = None
         try:
@@ -326,9 +331,12 @@ class NetworkRun:
             seed=self.seed,
             loss_convention=CONVENTIONS.get(self.loss or getattr(o.loss_fn, "__name__", ""), "mean over samples"),
             versions={"torch": torch.__version__},
-            run={"steps": self.asked, "probes": {p.name: asdict(p) for p in self.probes}},
+            run={"steps": self.asked, "probes": {p.name: asdict(p) for p in self.probes}} | self._shared(),
             units=_units(self.probes),
         )
+
+    def _shared(self) -> dict[str, int]:
+        return {"processes": self.ranks.world} if self.ranks.world > 1 else {}
 
     def _chunking(self) -> dict[str, int]:
         """The chunks that were really used: a run that goes on takes them from the start."""
@@ -432,7 +440,9 @@ def _plain(value: Any) -> Any:
     return float(value) if math.isfinite(float(value)) else None
 
 
-def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = None) -> NetworkRun:
+def resumed(
+    ds: xr.Dataset, stored: StoredRun, objective: Objective | None = None, ranks: Ranks = ALONE
+) -> NetworkRun:
     """A stored run, ready to :meth:`NetworkRun.go` on to more steps in all.
 
     ``objective`` is needed where the run's own settings do not say what was trained.
@@ -452,7 +462,7 @@ def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = Non
             raise InvalidArgument(
                 "objective", None, "the objective that was trained", "the run does not say how to build it"
             )
-        objective = build(settings)
+        objective = build(settings, ranks)
     rule_settings = dict(groups["optimizer"])
     name, batches = str(ds.attrs["optimizer"]), None
     if name == "mini-batch":
@@ -475,6 +485,7 @@ def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = Non
     run = NetworkRun(
         objective, RULES[name](**rule_settings), probes, batches, Store(stored.path.parent),
         model=str(ds.attrs["model"]), settings=settings, seed=ds.attrs.get("seed"), label=label, stored=stored,
+        ranks=ranks,
     )  # fmt: skip
     run.restore(ds, stored.path / CHECKPOINT)
     return run
