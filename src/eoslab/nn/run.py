@@ -156,7 +156,7 @@ class NetworkRun:
             self.store = Store(self.store)
         self.checkpoint_every = whole("checkpoint_every", self.checkpoint_every, 1)
         self.rows = Rows(self.top.k if self.top is not None else 1)
-        self.outcome = "running"
+        self.outcome, self.created = "running", ""
         self.recent: deque[Vector] = deque(maxlen=3)
         # what probes keep from one measurement to the next, now and before the newest row
         self.memory: dict[str, dict[str, Vector]] = {p.name: {} for p in self.probes}
@@ -309,6 +309,8 @@ class NetworkRun:
             notes=self.objective.notes,
             timing=self.timing,
         )
+        self.created = self.created or str(ds.attrs["created"])  # once, however often the run is written
+        ds.attrs["created"] = self.created
         return self.label(ds) if self.label is not None else ds
 
     def about(self) -> Description:
