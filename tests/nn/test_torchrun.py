@@ -131,18 +131,19 @@ def test_an_error_of_one_process_ends_the_others(tmp_path):
 
 def test_what_draws_some_of_the_samples_is_refused_by_all_and_said_once(capsys):
     from eoslab.cli.problem import Finish
-    from eoslab.cli.train import DEFAULTS, _speaking, _whole, make
+    from eoslab.cli.together import speaking, whole
+    from eoslab.cli.train_plan import DEFAULTS, make
     from eoslab.core.errors import EoslabError
 
     for more in ({"batch": "4"}, {"probes": "gni=5"}):
         (plan,) = make({**DEFAULTS, "live": False, **more}, {})
         with pytest.raises(InvalidArgument, match="one process"):
-            _whole(plan)
-    with _speaking(False):
+            whole(plan)
+    with speaking(False):
         print("not heard")  # noqa: T201
-    with pytest.raises(Finish), _speaking(False):
+    with pytest.raises(Finish), speaking(False):
         raise InvalidArgument("batch", 4, "nothing")
-    with pytest.raises(EoslabError, match="alone"), _speaking(False):
+    with pytest.raises(EoslabError, match="alone"), speaking(False):
         raise EoslabError("alone")
     assert capsys.readouterr() == ("", "")
 
