@@ -74,12 +74,17 @@ def alone(tmp_path_factory):
 
 def test_two_processes_of_torchrun_make_the_run_of_one(tmp_path, alone):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*command, "-m", "eoslab", *ARGV, "--steps", "8", "--json"],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+    agent = subprocess.Popen(
+        [*command, "-m", "eoslab", *ARGV, "--steps", "8", "--json"], cwd=tmp_path, env=environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    record = json.loads(done.stdout)  # one object: the first process alone speaks
+    try:
+        out, errors = agent.communicate(timeout=120)
+    except BaseException:
+        os.killpg(agent.pid, signal.SIGKILL)  # the agent and its processes, which would outlive it
+        raise
+    assert agent.returncode == 0, errors
+    record = json.loads(out)  # one object: the first process alone speaks
     assert len(Store(tmp_path / "runs").list()) == 1
     ds = Store(tmp_path / "runs").open(record["id"])
     same(alone, ds)

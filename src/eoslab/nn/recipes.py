@@ -25,8 +25,12 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 }
 LOSSES = {"mse": losses.mse, "ce": losses.ce}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-#: Data sets that are read from local files.
-NEEDS_FILES = ("cifar10", "mnist", "fashion-mnist")
+#: Data sets that are read from local files, and these files.
+NEEDS_FILES = {
+    "cifar10": "data_batch_1 … data_batch_5, or data_batch_1.bin …, or cifar-10-python.tar.gz",
+    "mnist": "train-images-idx3-ubyte and train-labels-idx1-ubyte, also with .gz",
+    "fashion-mnist": "train-images-idx3-ubyte and train-labels-idx1-ubyte, also with .gz",
+}
 #: Architectures that take images, samples × channels × height × width.
 IMAGES = ("cnn", "vgg", "resnet", "vit")
 
@@ -118,7 +122,10 @@ def _data(settings: Mapping[str, Any], own: bool, arch: str, loss: str, seed: in
         options["n"] = int(settings["samples"])
     if name in NEEDS_FILES:
         if not settings.get("data_dir"):
-            raise InvalidArgument("data", name, "--data-dir with it", "its files are read from a local folder")
+            raise InvalidArgument(
+                "data", name, "--data-dir with it",
+                f"its files are read from a local folder, as they are published: {NEEDS_FILES[name]}",
+            )  # fmt: skip
         options["root"] = str(settings["data_dir"])
         options["flat"] = not own and arch not in IMAGES
     elif name == "digits":
