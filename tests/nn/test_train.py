@@ -208,6 +208,22 @@ def test_sam_is_compared_with_an_edge_that_moves(call, train):
     assert point["ratio"] == pytest.approx(record["final"]["ratio"], rel=2e-3)
 
 
+def test_probes_have_cadences_of_their_own_with_the_first_and_the_last_step(call, train):
+    probes = "alignment=12,trace=10,self-stabilization"
+    ds = Store("runs").open(train(*SMALL[:4], "--steps", "25", "--every", "6", "--probes", probes)["id"])
+
+    def measured(name):
+        return np.unique(np.argwhere(np.isfinite(ds[name].values))[:, 0]).tolist()
+
+    assert measured("sharpness") == [0, 6, 12, 18, 24, 25]
+    assert measured("alignment") == [0, 12, 24, 25]
+    assert measured("hessian_trace") == [0, 10, 20, 25]
+    assert measured("stabilization_beta") == [0, 12, 24, 25], "every tenth step by default, where eigenvalues are"
+    code, _, err = call("train", *SMALL[:4], "--steps", "25", "--every", "6", "--probes", "alignment=5", "-q")
+    assert code == 2
+    assert "a multiple of 6 steps" in err
+
+
 def test_mini_batches_have_no_threshold(train):
     record = train(*SMALL, "--batch", "20", "--steps", "20", "--probes", "batch-sharpness=10")
     assert record["threshold"] is None

@@ -165,7 +165,15 @@ def _probes(options: Mapping[str, Any]) -> list[Any]:
         if not name or name == "top-eigenvalues":
             continue
         cls = catalog.find("eoslab.probes", name, "probe")
-        more: dict[str, Any] = {"every": parse.steps("probes", often, 1)} if often else {}
+        every = parse.steps("probes", often, 1) if often else cls().every
+        if getattr(cls, "at_eigenvalues", False) and every != 1 and every % found[0].every:
+            if often:
+                raise InvalidArgument(
+                    "probes", item, f"a multiple of {found[0].every} steps (--every) for {name!r}",
+                    "it is measured where the eigenvalues are",
+                )  # fmt: skip
+            every = -(-every // found[0].every) * found[0].every
+        more: dict[str, Any] = {"every": every}
         if options["batch"] and "batch" in cls.__dataclass_fields__:
             more["batch"] = parse.steps("batch", options["batch"], 1)
         found.append(cls(**more))

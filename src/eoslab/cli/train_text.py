@@ -123,7 +123,7 @@ def _flow_lines(ds: Any) -> list[str]:
     """Where the gradient flow beside the run is, and what the flows from its points came to."""
     lines = []
     number = output.number
-    for name, word in (("flow_distance", "gradient flow"), ("gfs_reached", "GFS sharpness")):
+    for name, word in (("flow_distance", "gradient flow"), ("gfs_reached", "GFS flows")):
         if name not in ds:
             continue
         at = [i for i, value in enumerate(ds[name].values.tolist()) if math.isfinite(value)]
@@ -140,8 +140,9 @@ def _flow_lines(ds: Any) -> list[str]:
         else:
             done = int(sum(ds["gfs_converged"].values[at]))
             last = float(row["gfs_sharpness"])
-            text = number(last) if math.isfinite(last) else f"not reached ({number(float(row[name]))} so far)"
-            lines.append(f"{word:<17} {text} at step {int(row['step'])}; {done} of {len(at)} flows converged")
+            text = number(last) if math.isfinite(last) else f"not at its end, {number(float(row[name]))} so far"
+            last_step = f"sharpness from step {int(row['step'])}: {text}"
+            lines.append(f"{word:<17} {done} of {len(at)} came to their solution; {last_step}")
     return lines
 
 

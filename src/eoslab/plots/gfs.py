@@ -54,5 +54,5 @@ def _open(ax: Any, run: Run, view: View, top: float) -> None:
     if left.any():
         ax.plot(
             run.x(view.x)[left], np.minimum(reached[left], top), color=CONVERGENT, linestyle="none", marker="o",
-            markersize=3, markerfacecolor="none", clip_on=False, label="flow not at its end",
+            markersize=3, markerfacecolor="none", markeredgewidth=0.8, clip_on=False, label="flow not at its end",
         )  # fmt: skip
