@@ -20,34 +20,38 @@ import numpy as np
 from eoslab.core.errors import BadData, InvalidArgument, UnknownName, positive
 from eoslab.core.vocabulary import OUTCOMES, REGIMES
 from eoslab.models.minimalist_d import MinimalistD
+from eoslab.results.grid import Layout
 from eoslab.results.inputs import InputFamily
+from eoslab.results.table import Column, Columns, Stop, Table
 
-__all__ = ["COLUMNS", "Problem", "single"]
+__all__ = ["COLUMNS", "MAP", "Columns", "Problem", "single"]
 
 #: Columns of a cell: type, value where there was no run, meaning.
-COLUMNS: dict[str, tuple[str, float, str]] = {
-    "outcome": ("int8", list(OUTCOMES).index("failed"), "how the run ended"),
-    "regime": ("int8", -1, "regime; -1 where there was no run"),
-    "steps": ("int32", 0, "updates done; the step of the divergence for a run that diverged"),
-    "T1": ("int32", -1, "first step with ηλ1α² ≥ 2 (-1: absent)"),
-    "T2": ("int32", -1, "first step with β2 ≥ 1/α_e (-1: absent)"),
-    "excursions": ("int32", 0, "stretches above the threshold"),
-    "period": ("int32", 0, "least q ≤ 64 after which the last state returns; 1: at rest, 0: none"),
-    "first_crossing": ("int32", -1, "first crossing of the threshold upwards (-1: none)"),
-    "last_crossing_down": ("int32", -1, "last crossing of the threshold downwards (-1: none)"),
-    "loss": ("float64", np.nan, "loss after the last step; NaN: diverged"),
-    "loss_rate": ("float64", np.nan, "mean of -d(log excess loss)/d(step) over the second half of the run"),
-    "max_eta_sharpness": ("float64", np.nan, "largest λmax(P⁻¹∇²L)"),
-    "eta_sharpness": ("float64", np.nan, "λmax(P⁻¹∇²L) after the last step; NaN: diverged"),
-    "log2_beta1_min": ("float64", np.nan, "log2 of the least |β1|; -inf for an exact zero"),
+COLUMNS: dict[str, Column] = {
+    "outcome": Column("int8", list(OUTCOMES).index("failed"), "how the run ended"),
+    "regime": Column("int8", -1, "regime; -1 where there was no run"),
+    "steps": Column("int32", 0, "updates done; the step of the divergence for a run that diverged"),
+    "T1": Column("int32", -1, "first step with ηλ1α² ≥ 2 (-1: absent)"),
+    "T2": Column("int32", -1, "first step with β2 ≥ 1/α_e (-1: absent)"),
+    "excursions": Column("int32", 0, "stretches above the threshold"),
+    "period": Column("int32", 0, "least q ≤ 64 after which the last state returns; 1: at rest, 0: none"),
+    "first_crossing": Column("int32", -1, "first crossing of the threshold upwards (-1: none)"),
+    "last_crossing_down": Column("int32", -1, "last crossing of the threshold downwards (-1: none)"),
+    "loss": Column("float64", np.nan, "loss after the last step; NaN: diverged"),
+    "loss_rate": Column("float64", np.nan, "mean of -d(log excess loss)/d(step) over the second half of the run"),
+    "max_eta_sharpness": Column("float64", np.nan, "largest λmax(P⁻¹∇²L)"),
+    "eta_sharpness": Column("float64", np.nan, "λmax(P⁻¹∇²L) after the last step; NaN: diverged"),
+    "log2_beta1_min": Column("float64", np.nan, "log2 of the least |β1|; -inf for an exact zero"),
 }
+MAP = Table(COLUMNS)
 FAILED, NO_START = list(OUTCOMES).index("failed"), list(OUTCOMES).index("no-such-start")
 NO_THRESHOLD = list(REGIMES).index("no-threshold")
 #: Axes in which the theory is written, and what each of them sets.
 PROBLEM_AXES = {"ratio": "lambda2 = ratio·lambda1", "k": "lambda2 = lambda1/k", "alpha_e": "lr = 2/(λ1 α_e² |b|)"}
 STATE_AXES = ("c0", "s0", "w0")
-
-Columns = dict[str, np.ndarray]
+#: Nanoseconds a step costs on one core (of the d-input model: each direction), to say beforehand how long a sweep
+#: takes.
+LANE_NS, DIAGONAL_NS, SINGLE_NS = 6.0, 15.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,31 @@ class Problem:
         model = self.model() if isinstance(self.model, type) else self.model
         return int(model.model().d if _is_family(model) else model.d)
 
-    def compute(self, columns: Columns) -> Columns:
-        """The results of cells with these parameters."""
+    @property
+    def table(self) -> Table:
+        """The columns of a cell."""
+        return MAP
+
+    @property
+    def chunk(self) -> int:
+        """Cells in one chunk of a store: a compromise between the number of files and what a kill can lose."""
+        return 32768
+
+    @property
+    def at_once(self) -> int:
+        """Cells in one task, so that it takes about a second."""
+        return int(np.clip(2e8 / max(self.steps, 1), 64, 32768))
+
+    def seconds(self, layout: Layout) -> float:
+        """Predicted time on one core after compilation (nothing diverges early)."""
+        each = LANE_NS if self.lanes else SINGLE_NS
+        if self.diagonal:
+            sizes = [max(axis.values) for axis in layout.axes if axis.name == "d"]
+            each = DIAGONAL_NS * (sizes[0] if sizes else self.directions)
+        return float(layout.cells * self.steps * each * 1e-9)
+
+    def compute(self, columns: Columns, stop: Stop | None = None) -> Columns:
+        """The results of cells with these parameters. A task takes about a second, so ``stop`` is not asked."""
         if self.diagonal:
             return self._diagonal(columns)
         return self._lanes(columns) if self.lanes else self._singles(columns)
@@ -414,7 +441,7 @@ def _rate(half: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
 def table(counts: np.ndarray, numbers: np.ndarray, steps: int, loss_min: Any) -> Columns:
     """Columns from the rows that the lanes wrote."""
     names = ("outcome", "regime", "steps", "T1", "T2", "excursions", "period")
-    out = {name: counts[:, i].astype(COLUMNS[name][0]) for i, name in enumerate(names)}
+    out = {name: counts[:, i].astype(COLUMNS[name].kind) for i, name in enumerate(names)}
     out["first_crossing"] = counts[:, 8].astype(np.int32)
     out["last_crossing_down"] = counts[:, 9].astype(np.int32)
     out["loss"] = numbers[:, 1] + loss_min
@@ -425,7 +452,7 @@ def table(counts: np.ndarray, numbers: np.ndarray, steps: int, loss_min: Any) ->
 
 
 def _blank(n: int, outcome: int = FAILED) -> Columns:
-    out = {name: np.full(n, fill, dtype=kind) for name, (kind, fill, _) in COLUMNS.items()}
+    out = MAP.blank(n)
     out["outcome"][:] = outcome
     return out
 
