@@ -108,6 +108,10 @@ def _draw_map(
 
     from eoslab.plots.style import SIZES, styled
 
+    if figure.name == "bifurcation" and "step" in ds.dims:
+        raise InvalidArgument(
+            "sweep", "a sweep of networks", "one of models, along one axis", "networks are drawn by network-grid"
+        )
     if figure.name == "bifurcation" and "period" in ds and "last" not in ds.dims:
         from eoslab.results.bifurcation import bifurcation_of
 

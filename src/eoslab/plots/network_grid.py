@@ -1,4 +1,4 @@
-"""A sweep of networks: columns are one dimension, rows loss and sharpness, colours another, thin lines all else."""
+"""A sweep of networks: one dimension as columns, another as colours, others as thin lines; loss, sharpness."""
 
 from __future__ import annotations
 

@@ -22,9 +22,10 @@ from eoslab.core.vocabulary import OUTCOMES, REGIMES
 from eoslab.models.minimalist_d import MinimalistD
 from eoslab.results.grid import Layout
 from eoslab.results.inputs import InputFamily
+from eoslab.results.single import has_formulas, log2, loss_rate, single
 from eoslab.results.table import Column, Columns, Stop, Table
 
-__all__ = ["COLUMNS", "MAP", "Columns", "Problem", "single"]
+__all__ = ["COLUMNS", "MAP", "Columns", "Problem"]
 
 #: Columns of a cell: type, value where there was no run, meaning.
 COLUMNS: dict[str, Column] = {
@@ -71,13 +72,13 @@ class Problem:
     @property
     def lanes(self) -> bool:
         """Whether the cells run in the compiled lanes."""
-        return _has_formulas(self.model) and _has_formulas(self.rule) and not callable(self.w0)
+        return has_formulas(self.model) and has_formulas(self.rule) and not callable(self.w0)
 
     @property
     def diagonal(self) -> bool:
         """Whether the cells are runs of the d-input model that need not be stored to be classified."""
         model = isinstance(self.model, (InputFamily, MinimalistD)) or _is_family(self.model)
-        return model and _has_formulas(self.rule) and not self.rule.projection and not callable(self.w0)
+        return model and has_formulas(self.rule) and not self.rule.projection and not callable(self.w0)
 
     @property
     def directions(self) -> int:
@@ -126,7 +127,7 @@ class Problem:
             text = diagonal_lanes_source(self.rule) + _source_of(self.model)
         else:
             text = "".join(_source_of(item) for item in (self.model, self.rule, self.w0))
-        here = inspect.getsource(inspect.getmodule(Problem) or Problem)
+        here = "".join(inspect.getsource(inspect.getmodule(item) or item) for item in (Problem, single))
         return hashlib.sha256(f"{text}\n{here}".encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
@@ -181,7 +182,7 @@ class Problem:
             if not isinstance(value, tuple) or (n and len(value) != n):
                 raise InvalidArgument("init", value, f"{n or 'some'} numbers separated by commas")
         for item in (self.model, self.rule):
-            if (_has_formulas(item) or _is_family(item)) and name in {f.name for f in fields(item)}:
+            if (has_formulas(item) or _is_family(item)) and name in {f.name for f in fields(item)}:
                 _instance(item, {name: value})
 
     # -- lanes ----------------------------------------------------------------------------------------------
@@ -353,91 +354,6 @@ class Problem:
         return out
 
 
-def single(objective: Any, rule: Any, w0: Any, steps: int) -> dict[str, Any]:
-    """The row of one run, from its stored trajectory."""
-    from eoslab.kernels.engine import State
-    from eoslab.results.trajectory import Recording, _start_point, engine_for
-
-    engine = engine_for(objective, rule)
-    recording = Recording(engine)
-    recording.run(State.start(_start_point(objective, w0)), steps)
-    outcome, regime = recording.verdict()
-    state, c, model = recording.state, recording.crossings, engine.model
-    assert state is not None
-    eta, osc, conv, step = (
-        np.concatenate([rows[name] for rows in recording.rows])
-        for name in ("eta", "loss_osc", "loss_conv", "step")
-    )
-    excess = osc + conv
-    middle = np.flatnonzero(step == steps // 2)
-    half = excess[middle[0]] if len(middle) else np.nan
-    period = 0 if recording.diverged else _period(engine, state)
-    ended = np.nan if recording.diverged else float(excess[-1])
-    return {
-        "outcome": list(OUTCOMES).index(outcome),
-        "regime": list(REGIMES).index(regime),
-        "steps": state.step + (1 if recording.diverged else 0),
-        "T1": engine.t1,
-        "T2": engine.t2,
-        "excursions": c[2] + c[1],
-        "period": period,
-        "first_crossing": c[4],
-        "last_crossing_down": c[6],
-        "loss": ended + model.loss_min,
-        "loss_rate": float(_rate(np.array([half]), np.array([ended]), steps)[0]),
-        "max_eta_sharpness": recording.max_eta,
-        "eta_sharpness": np.nan if recording.diverged else float(eta[-1]),
-        "log2_beta1_min": _least(recording),
-    }
-
-
-def _period(engine: Any, state: Any) -> int:
-    from eoslab.kernels.compiler import diagonal_lanes_kernel, lanes_kernel
-
-    if getattr(engine.model, "structure", "") == "diagonal" and not getattr(engine, "batch", 1):
-        found = diagonal_lanes_kernel(engine.rule).period_d(
-            state.w, state.exponent, state.m, state.v, state.step, engine.h, engine.lambdas, engine.teacher,
-            engine.hom,
-        )  # fmt: skip
-        return int(found)
-
-    if not _has_formulas(engine.model) or not hasattr(engine, "kernel"):
-        return 0
-    kernel = lanes_kernel(engine.model, engine.rule)
-    if not hasattr(engine.kernel, "HOM"):
-        return 0
-    exponent = int(state.exponent[kernel.HOM]) if kernel.HOM >= 0 else 0
-    w, m, v = (tuple(x.tolist()) for x in (state.w, state.m, state.v))
-    return int(kernel.period_of(w, exponent, m, v, state.flag, state.step, engine.rule.h, engine.model.p))
-
-
-def _least(recording: Any) -> float:
-    """log2 of the least size of the homogeneous component, from mantissas and exponents."""
-    which = getattr(recording.engine.model, "homogeneous", ())
-    if not which or recording.rows[0]["w"].shape[1] <= which[0]:
-        return np.nan
-    least = np.inf
-    for rows in recording.rows:
-        size = np.abs(rows.get("mantissa", rows["w"])[:, which[0]])
-        exponent = rows["exponent"][:, which[0]] if "exponent" in rows else 0
-        least = min(least, float(_log2(size, exponent).min()))
-    return least
-
-
-def _log2(size: np.ndarray, exponent: Any) -> np.ndarray:
-    """log2(size·2^exponent); the same number whichever power of two the mantissa carries."""
-    fraction, power = np.frexp(size)
-    with np.errstate(divide="ignore"):
-        out: np.ndarray = np.log2(fraction) + (power + exponent)
-    return out
-
-
-def _rate(half: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out: np.ndarray = (np.log(half) - np.log(end)) / max(steps - steps // 2, 1)
-    return out
-
-
 def table(counts: np.ndarray, numbers: np.ndarray, steps: int, loss_min: Any) -> Columns:
     """Columns from the rows that the lanes wrote."""
     names = ("outcome", "regime", "steps", "T1", "T2", "excursions", "period")
@@ -445,9 +361,9 @@ def table(counts: np.ndarray, numbers: np.ndarray, steps: int, loss_min: Any) ->
     out["first_crossing"] = counts[:, 8].astype(np.int32)
     out["last_crossing_down"] = counts[:, 9].astype(np.int32)
     out["loss"] = numbers[:, 1] + loss_min
-    out["loss_rate"] = _rate(numbers[:, 0], numbers[:, 1], steps)
+    out["loss_rate"] = loss_rate(numbers[:, 0], numbers[:, 1], steps)
     out["max_eta_sharpness"], out["eta_sharpness"] = numbers[:, 2].copy(), numbers[:, 3].copy()
-    out["log2_beta1_min"] = _log2(numbers[:, 4], counts[:, 7])
+    out["log2_beta1_min"] = log2(numbers[:, 4], counts[:, 7])
     return out
 
 
@@ -462,16 +378,6 @@ def _spread(columns: Columns, where: np.ndarray, n: int) -> Columns:
     for name, values in columns.items():
         out[name][where] = values
     return out
-
-
-def _has_formulas(item: Any) -> bool:
-    """Whether a model or a rule (class or instance) is plain formulas that the lanes can compile."""
-    kind = item if isinstance(item, type) else type(item)
-    if hasattr(kind, "engine") or getattr(kind, "structure", "") == "diagonal":
-        return False
-    return (
-        is_dataclass(kind) and hasattr(kind, "formulas") and all(f.type in ("float", float) for f in fields(kind))
-    )
 
 
 def _is_family(item: Any) -> bool:

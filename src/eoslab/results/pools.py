@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -91,8 +92,9 @@ class _Threads:
     """Threads of this process: enough for kernels that give up Python's lock."""
 
     def __init__(self, workers: int, stop: Stop | None) -> None:
-        self.width, self._stop = workers, stop
-        self._pool = ThreadPoolExecutor(workers)
+        self.width = workers
+        self._pool, self._over = ThreadPoolExecutor(workers), threading.Event()
+        self._stop: Stop = lambda: self._over.is_set() or (stop is not None and stop())
 
     def submit(self, cells: Cells, columns: Columns) -> Any:
         return self._pool.submit(_compute, cells, columns, self._stop)
@@ -101,6 +103,10 @@ class _Threads:
         return next(iter(wait(futures, timeout, return_when=FIRST_COMPLETED).done), None)
 
     def cancel(self, futures: Sequence[Any]) -> None:
+        if not futures:
+            return
+        # nobody will take what is under way: it need not come to its end
+        self._over.set()
         for future in futures:
             future.cancel()
         wait(futures)
