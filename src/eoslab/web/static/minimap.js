@@ -3,7 +3,8 @@ import { go } from "./address.js";
 import { placed } from "./axes.js";
 import { all, element } from "./dom.js";
 import { figuresShown } from "./explore.js";
-import { PhaseMap, legend } from "./phasemap.js";
+import { legend } from "./mapdrawing.js";
+import { PhaseMap } from "./phasemap.js";
 import { catalogue, session, subscribe } from "./session.js";
 import { open } from "./views/router.js";
 

@@ -2,7 +2,8 @@
 import { all, button, element, list } from "../dom.js";
 import { axesOf } from "../axes.js";
 import { SETTLED, goTo } from "../minimap.js";
-import { PhaseMap, legend } from "../phasemap.js";
+import { legend } from "../mapdrawing.js";
+import { PhaseMap } from "../phasemap.js";
 import { catalogue, session, subscribe } from "../session.js";
 
 const CHOICES = ["map-x", "map-y"];
