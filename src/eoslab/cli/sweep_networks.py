@@ -22,6 +22,8 @@ NUMBERS = (
 ONLY_NETWORKS = tuple(
     name for name in (*WORDS, *NUMBERS) if name not in ("data", "optimizer", "lr", "samples", "seed")
 )
+#: Options of ``eoslab train`` that a sweep does not have.
+OFF = {"live": False, "flow": False}
 #: The name of an axis where that of its option is a result: the loss function, and the loss.
 AXES = {"loss": "loss_fn"}
 
@@ -84,13 +86,13 @@ def plan(given: Mapping[str, Any], steps: str | None, design: str, cells: int | 
         )  # fmt: skip
     if steps is not None:
         fixed["steps"] = steps
-    options = {**train.DEFAULTS, "preset": None, "live": False, **fixed}
+    options = {**train.DEFAULTS, "preset": None, **OFF, **fixed}
     sources = dict.fromkeys(fixed, "flag")
     if "optimizer" in grid:
         _settings_of_some(grid["optimizer"].values, fixed)
         # a setting is passed to those of the optimizers that have it
         sources = {name: source for name, source in sources.items() if name not in RULE_OPTIONS}
-    about = {name: value for name, value in options.items() if name not in ("live", "checkpoint_every", "steps")}
+    about = {name: value for name, value in options.items() if name not in (*OFF, "checkpoint_every", "steps")}
     for name in grid:
         about.pop({axis: option for option, axis in AXES.items()}.get(name, name))
     return sweeps.plan(Run(options, sources), grid, design=design, samples=cells, about=about)
