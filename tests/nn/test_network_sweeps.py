@@ -220,6 +220,16 @@ def test_what_is_no_sweep_is_refused_by_name(words, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_a_module_that_cannot_be_built_is_refused_with_its_error(tmp_path, capsys):
+    file = tmp_path / "own.py"
+    file.write_text("import torch\n\n\ndef good():\n    return torch.nn.Linear(64, 10)\n\n\n"
+                    "def bad():\n    raise TypeError('no such layer')\n")  # fmt: skip
+    words = ["--samples", 50, "--steps", 3, "--seed", "0|1"]
+    assert command("sweep", "--module", f"{file}:good", *words) == 0
+    assert command("sweep", "--module", f"{file}:good|{file}:bad", *words) != 0
+    assert "TypeError: no such layer" in capsys.readouterr().err
+
+
 def test_names_of_results_are_no_axes():
     with pytest.raises(InvalidArgument, match="another name"):
         sweep(lambda loss: small(), {"loss": "1|2"})

@@ -93,6 +93,8 @@ def plan(given: Mapping[str, Any], steps: str | None, design: str, cells: int | 
         # a setting is passed to those of the optimizers that have it
         sources = {name: source for name, source in sources.items() if name not in RULE_OPTIONS}
     about = {name: value for name, value in options.items() if name not in (*OFF, "checkpoint_every", "steps")}
+    if "module" in given:
+        about |= dict.fromkeys(("arch", "hidden", "act"))  # it brings its own
     for name in grid:
         about.pop({axis: option for option, axis in AXES.items()}.get(name, name))
     return sweeps.plan(Run(options, sources), grid, design=design, samples=cells, about=about)

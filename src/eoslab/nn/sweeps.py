@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from eoslab.core.errors import EoslabError, InvalidArgument
+from eoslab.core.errors import BadData, EoslabError, InvalidArgument
 from eoslab.core.vocabulary import OUTCOMES, REGIMES
 from eoslab.nn.experiment import Experiment
 from eoslab.results.grid import Layout, label, lay_out
@@ -295,6 +295,8 @@ def _trial(made: Experiment) -> EoslabError | None:
             made.begin(made.build())
     except EoslabError as e:
         return e
+    except Exception as e:  # a module of the user's may raise anything
+        return BadData(f"the network cannot be built: {_reason(e)}", "try it alone with eoslab train")
     return None
 
 
