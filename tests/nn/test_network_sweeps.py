@@ -39,7 +39,7 @@ def small(lr=0.4, seed=0, hidden="8x8", batch=0.0, samples=60, steps=25):
 
 
 def longer(lr, seed):
-    return small(lr, seed, hidden="16", samples=100, steps=60)
+    return small(lr, seed, steps=60)
 
 
 def same(a, b):
@@ -85,6 +85,7 @@ def test_a_cell_is_the_run_of_eoslab_train_to_the_last_bit(tmp_path, capsys):
         assert int(cell["first_crossing"]) == (-1 if said["first_crossing"] is None else said["first_crossing"])
 
 
+@pytest.mark.slow
 def test_cells_do_not_depend_on_who_computes_them():
     distributed = pytest.importorskip("distributed")
     grid = {"lr": "2/40|2/5", "seed": "0|1"}
@@ -119,8 +120,9 @@ sweep(longer, {grid!r}, store=sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_loses_at_most_the_cell_in_flight(tmp_path):
-    path, grid = tmp_path / "nets.zarr", {"lr": "2/40|2/10", "seed": "0|1|2|3"}
+    path, grid = tmp_path / "nets.zarr", {"lr": "2/40|2/10", "seed": "0|1|2"}
     text = COMMAND.format(folder=os.path.dirname(__file__), grid=grid)
     process = subprocess.Popen([sys.executable, "-c", text, str(path)])
     done = path / "measured" / "c"
@@ -131,13 +133,13 @@ def test_a_killed_sweep_loses_at_most_the_cell_in_flight(tmp_path):
     written = len(list(done.glob("*/*")))
     before = open_sweep(path)
     there = int(before.measured.sum())
-    assert 2 <= there < 8, "killed too late or too early to show anything"
+    assert 2 <= there < 6, "killed too late or too early to show anything"
     assert there >= written - 1
     calls = []
     ds = sweep(longer, grid, store=path, progress=lambda done, total: calls.append(done))
     same(ds, sweep(longer, grid))
     assert calls[0] == 0
-    assert calls[1:] == list(range(there + 1, 9))  # what was there was not computed again
+    assert calls[1:] == list(range(there + 1, 7))  # what was there was not computed again
     kept = before.measured.values
     np.testing.assert_array_equal(ds.seconds.values[kept], before.seconds.values[kept])
 
