@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as Http
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -43,6 +44,9 @@ HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cache-control", b"no-cache"),
 )  # fmt: skip
+#: Compression of what the first load consists of. Never of streams: a row must leave when it is there, whatever a
+#: compressor would like to collect first.
+SMALLER = Middleware(GZipMiddleware)
 TYPES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 #: Neither the kernel cache nor matplotlib is made for several threads at once. Maps have a lock of their own:
@@ -96,9 +100,9 @@ def application(store: Any = None, closing: Callable[[], bool] = lambda: False) 
     runs = Runs(store or Store(), closing)
     return Starlette(
         routes=[
-            Route("/", _page),
+            Route("/", _page, middleware=[SMALLER]),
             Route("/healthz", _health),
-            Route("/api/catalogue", _catalogue),
+            Route("/api/catalogue", _catalogue, middleware=[SMALLER]),
             Route("/api/diagram", _diagram),
             Route("/api/figure", _figure),
             Route("/api/export", _export),
@@ -107,7 +111,7 @@ def application(store: Any = None, closing: Callable[[], bool] = lambda: False) 
             Route("/api/runs/{id}/stream", runs.stream),
             Route("/live/{id}", _live),
             WebSocketRoute("/ws", _frames),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", StaticFiles(directory=STATIC), middleware=[SMALLER]),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS), Middleware(Guard)],
         exception_handlers={EoslabError: _refused},  # type: ignore[dict-item]
