@@ -402,6 +402,7 @@ class _Reporter:
         self.journal = Journal(folder, {
             "step": earlier["step"][-1], "steps": run.asked, "model": run.model, "optimizer": run.rule.name,
             "lr": run.rule.lr, "threshold": run.threshold.value, "reason": run.threshold.reason,
+            "preconditioned": _preconditioned(run.rule),
             "eigs": top.k if top else 0, "every": top.every if top else 0,
         })  # fmt: skip
 

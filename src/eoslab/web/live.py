@@ -5,7 +5,7 @@ nothing and gets nothing twice. Events:
 
     begin   the 'start' line of a process: points of this step and later ones are void, better ones follow
     points  columns of measured steps: ``step, loss, sharpness, bound, ok``, ``eigenvalues`` as rows, ``at``
-    events  what happened: ``event, step, value``
+    events  what happened: ``event, title, step``
     alive   steps are made, though nothing is measured
     end     how the process ended
     beat    once a second of silence: seconds since the last line, and whether the process is gone
@@ -24,6 +24,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from eoslab.core.vocabulary import EVENTS
 from eoslab.results.journal import JOURNAL, process_gone
 
 __all__ = ["Follower", "stream"]
@@ -111,7 +112,8 @@ class Follower:
                 shown = {k: v for k, v in line.items() if k not in ("kind", "pid", "host")}
                 events.append(("begin", shown, self.place))
             elif kind == "event":
-                item = {"event": line.get("event"), "step": line.get("step"), "value": line.get("value")}
+                word = str(line.get("event"))
+                item = {"event": word, "title": EVENTS.get(word, word), "step": line.get("step")}
                 if events and events[-1][0] == "events":
                     events[-1] = ("events", {"events": [*events[-1][1]["events"], item]}, self.place)
                 else:
