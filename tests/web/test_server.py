@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import anyio
 import numpy as np
 import pytest
+from anyio.from_thread import start_blocking_portal
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -197,7 +198,9 @@ def messages(path, query):
     async def send(message):
         sent.append(message)
 
-    anyio.run(application(), scope, receive, send)
+    # in a thread of its own: a browser test in this process may have left a loop running
+    with start_blocking_portal() as portal:
+        portal.call(application(), scope, receive, send)
     return sent[0], sent[1:]
 
 
