@@ -312,6 +312,10 @@ export class Lines {
         c.setLineDash([1.5 * ratio, 3.5 * ratio]);
         line(c, left, y, left + width, y);
         c.setLineDash([]);
+        // a rim in the colour of the paper keeps the name readable over lines
+        c.strokeStyle = colour("card");
+        c.lineWidth = 4 * ratio;
+        c.strokeText(level.text, left + width - 5 * ratio, y - 3 * ratio);
         c.fillStyle = colour("text");
         c.fillText(level.text, left + width - 5 * ratio, y - 3 * ratio);
       }

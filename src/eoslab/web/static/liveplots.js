@@ -20,8 +20,8 @@ const LEAST_COLUMNS = 200;
 const STYLES = [
   { name: "blue" },
   { name: "purple", dash: [8, 3, 2, 3] },
-  { name: "green", dash: [6, 4] },
-  { name: "red", dash: [2, 3] },
+  { name: "red", dash: [6, 4] },
+  { name: "green", dash: [2, 3] },
 ];
 const OTHERS = { name: "quiet", dash: [1, 3] };
 
@@ -29,23 +29,22 @@ const OTHERS = { name: "quiet", dash: [1, 3] };
 const style = (k) => STYLES[k] ?? OTHERS;
 
 /**
- * Values of the drawn steps: null in gaps and where there is no number.
- * @param {Int32Array} rows
- * @param {(i: number) => number} of
+ * Say something, unless it is said already: a change of the page costs a layout.
+ * @param {string} id
+ * @param {string} text
  */
-const values = (rows, of) =>
-  Array.from(rows, (i) => {
-    const v = i < 0 ? NaN : of(i);
-    return Number.isFinite(v) ? v : null;
-  });
+function write(id, text) {
+  const place = element(id);
+  if (place.textContent !== text) {
+    place.textContent = text;
+  }
+}
 
 /**
- * The steps that are drawn; a gap lies between its neighbours.
- * @param {Points} points
- * @param {Int32Array} rows
+ * A line without its gaps.
+ * @param {(number | null | undefined)[]} line
  */
-const places = (points, rows) =>
-  Array.from(rows, (i, j) => (i < 0 ? (points.step[rows[j - 1]] + points.step[rows[j + 1]]) / 2 : points.step[i]));
+const joined = (line) => line.map((v) => v ?? undefined);
 
 export class LivePlots {
   constructor() {
@@ -60,50 +59,58 @@ export class LivePlots {
   draw(run) {
     const { points, start, threshold } = run;
     const columns = Math.max(LEAST_COLUMNS, Math.round(plotBox("fig-lsharp").clientWidth * devicePixelRatio));
-    const rows = points.drawn(columns);
-    // single measurements are points, and then nothing is joined over a gap; the loss is a line in any case
+    const { x, lines, evidence } = points.drawn(columns);
+    const [loss, sharpness, ...eigenvalues] = lines;
+    // single measurements are points; then nothing is joined over a gap, and the loss is a line in any case
     const dots = points.every > 1;
-    const joined = dots ? rows.filter((i) => i >= 0) : rows;
     const has = Number.isFinite(threshold);
     const name = has ? `${show(start.threshold)}/η = ${show(threshold)}` : "";
     /** @type {[number, number]} */
     const span = [points.step[0], Math.max(points.last, points.step[0] + 1)];
-    const base = { x: places(points, rows), logX: false, log: false, span };
+    const base = { x, logX: false, log: false, span };
     const level = has ? [{ y: threshold, text: name }] : [];
     const ceiling = has ? CLIP * threshold : undefined;
+    // a dense line is a band: dashes are not seen in it, and hairlines are drawn in a third of the time
+    const dense = points.length > 2 * columns;
+    const width = dense ? 1 / devicePixelRatio : undefined;
     const blue = colour("blue");
     this.sharpness.draw({
       ...base,
       level,
       ceiling,
-      series: [{ y: values(rows, (i) => points.sharpness[i]), colour: blue, dots }],
-      also: (u, c) => this.evidence(u, c, run, rows),
+      series: [{ y: sharpness, colour: blue, width, dots }],
+      also: (u, c) => this.evidence(u, c, run, evidence),
     });
-    const least = this.logLoss ? FLOOR : -Infinity;
-    const loss = values(joined, (i) => (points.loss[i] > least ? points.loss[i] : NaN));
-    this.loss.draw({ ...base, x: places(points, joined), log: this.logLoss, series: [{ y: loss, colour: blue }] });
+    const seen = this.logLoss ? loss.map((v) => (typeof v === "number" && v <= FLOOR ? null : v)) : loss;
+    this.loss.draw({
+      ...base,
+      log: this.logLoss,
+      series: [{ y: dots ? joined(seen) : seen, colour: blue, width }],
+    });
     this.eigenvalues.draw({
       ...base,
       level,
       ceiling,
-      series: points.eigenvalues.map((column, k) => ({
-        y: values(rows, (i) => column[i]),
+      series: eigenvalues.map((y, k) => ({
+        y,
         colour: colour(style(k).name),
-        dash: style(k).dash,
+        dash: dense ? undefined : style(k).dash,
+        width,
         dots,
       })),
     });
     element("fig-lratio").hidden = !has;
     if (has) {
+      const ratio = sharpness.map((v) => (typeof v === "number" ? v / threshold : v));
       this.ratio.draw({
         ...base,
         level: [{ y: 1, text: "threshold" }],
         ceiling: CLIP,
-        series: [{ y: values(rows, (i) => points.sharpness[i] / threshold), colour: blue, dots }],
+        series: [{ y: ratio, colour: blue, width, dots }],
       });
     }
     this.titles(run, has ? name.split(" = ")[0] : "");
-    return rows.length;
+    return x.length;
   }
 
   /**
@@ -111,7 +118,7 @@ export class LivePlots {
    * @param {uPlot} u
    * @param {CanvasRenderingContext2D} c
    * @param {LiveRun} run
-   * @param {Int32Array} rows
+   * @param {number[]} rows the measurements whose error is shown
    */
   evidence(u, c, { points, events }, rows) {
     const ratio = devicePixelRatio;
@@ -121,7 +128,7 @@ export class LivePlots {
     c.globalAlpha = 0.45;
     c.beginPath();
     for (const i of rows) {
-      if (i >= 0 && points.bound[i] > 0) {
+      if (points.bound[i] > 0) {
         const low = u.valToPos(points.sharpness[i] - points.bound[i], "y", true);
         const high = u.valToPos(points.sharpness[i] + points.bound[i], "y", true);
         if (low - high > 2 * ratio) {
@@ -135,7 +142,7 @@ export class LivePlots {
     c.strokeStyle = colour("red");
     c.beginPath();
     for (const i of rows) {
-      if (i >= 0 && !points.ok[i] && Number.isFinite(points.sharpness[i])) {
+      if (!points.ok[i] && Number.isFinite(points.sharpness[i])) {
         const y = u.valToPos(points.sharpness[i], "y", true);
         c.moveTo(at(i) + 3 * ratio, y);
         c.arc(at(i), y, 3 * ratio, 0, 2 * Math.PI);
@@ -159,11 +166,10 @@ export class LivePlots {
    * @param {string} threshold
    */
   titles({ points, start, symbol }, threshold) {
-    element("live-sharp-title").textContent = start.preconditioned ? "Preconditioned sharpness" : "Sharpness";
-    element("live-threshold").textContent = threshold
-      ? threshold
-      : `no threshold${start.reason ? `: ${start.reason}` : ""}`;
-    element("live-ratio-title").textContent = `Ratio to the threshold, ${symbol}`;
+    write("live-sharp-title", start.preconditioned ? "Preconditioned sharpness" : "Sharpness");
+    const without = `no threshold${start.reason ? `: ${start.reason}` : ""}`;
+    write("live-threshold", threshold || without);
+    write("live-ratio-title", `Ratio to the threshold, ${symbol}`);
     if (element("live-eigs").children.length !== 2 * points.eigenvalues.length) {
       const marks = points.eigenvalues.flatMap((_, k) => {
         const mark = make("i", { className: `k ${style(k).name}` });

@@ -3,6 +3,16 @@
 /** Room for so many steps at first; it is doubled when it is full. */
 const ROOM = 4096;
 
+/**
+ * @typedef {object} Drawn what is drawn of the points
+ * @property {number[]} x
+ * @property {(number | null | undefined)[][]} lines loss, sharpness, then the eigenvalues
+ * @property {number[]} evidence indices of the measurements whose error is shown: of each column the most doubtful
+ */
+
+/** @param {number} v */
+const finite = (v) => (Number.isFinite(v) ? v : null);
+
 /** Columns over steps. Steps only grow: a step that is there already is not taken again. */
 export class Points {
   constructor() {
@@ -90,81 +100,89 @@ export class Points {
   }
 
   /**
-   * Indices of the steps that are drawn: of each column of pixels the extremes of every line, and one of the
-   * failed measurements, so that a gap stays a gap; -1 stands for a gap between two of them.
+   * What is drawn: of each column of pixels the extremes of every line, in the order in which they came, and a null
+   * where a measurement failed or steps are missing, so that a gap stays a gap. Few steps are drawn as they are.
    * @param {number} columns
-   * @returns {Int32Array}
+   * @returns {Drawn}
    */
   drawn(columns) {
-    const n = this.length;
     const lines = [this.loss, this.sharpness, ...this.eigenvalues];
-    const whole = n <= 2 * columns;
-    const wide = (this.last - this.step[0]) / columns || 1;
-    /** @type {number[]} */
-    const kept = [];
-    const least = new Int32Array(lines.length);
-    const most = new Int32Array(lines.length);
+    /** @type {Drawn} */
+    const found = { x: [], lines: lines.map(() => []), evidence: [] };
+    const n = this.length;
+    const wide = n > 2 * columns ? (this.last - this.step[0]) / columns : 0;
     let begin = 0;
     while (begin < n) {
-      const column = Math.floor((this.step[begin] - this.step[0]) / wide);
-      let end = begin + 1;
-      while (end < n && !whole && Math.floor((this.step[end] - this.step[0]) / wide) === column) {
-        end += 1;
+      const end = wide ? this.columnEnd(begin, wide) : begin + 1;
+      if (begin > 0 && this.gaps[begin] !== this.gaps[begin - 1]) {
+        found.x.push((this.step[begin - 1] + this.step[begin]) / 2);
+        found.lines.forEach((line) => line.push(null));
       }
-      if (end - begin <= 2) {
-        for (let i = begin; i < end; i++) {
-          kept.push(i);
-        }
+      if (end - begin === 1) {
+        found.x.push(this.step[begin]);
+        lines.forEach((line, k) => found.lines[k].push(finite(line[begin])));
+        found.evidence.push(begin);
       } else {
-        kept.push(...this.extremes(lines, begin, end, least, most));
+        this.column(lines, begin, end, found);
       }
       begin = end;
     }
-    return this.parted(kept);
+    return found;
   }
 
   /**
+   * The first index of the next column of pixels.
+   * @param {number} begin
+   * @param {number} wide steps in a column
+   */
+  columnEnd(begin, wide) {
+    const limit = this.step[0] + wide * (Math.floor((this.step[begin] - this.step[0]) / wide) + 1);
+    let end = begin + 1;
+    while (end < this.length && this.step[end] < limit) {
+      end += 1;
+    }
+    return end;
+  }
+
+  /**
+   * Two places in a column hold the extremes; a third between them is null for the lines that have a gap there.
    * @param {Float64Array[]} lines
    * @param {number} begin
    * @param {number} end
-   * @param {Int32Array} least
-   * @param {Int32Array} most
+   * @param {Drawn} found
    */
-  extremes(lines, begin, end, least, most) {
-    const found = new Set([begin, end - 1]);
+  column(lines, begin, end, found) {
+    const first = this.step[begin];
+    const last = this.step[end - 1];
+    const parted = this.gaps[end - 1] !== this.gaps[begin];
+    found.x.push(first, (first + last) / 2, last);
     for (let k = 0; k < lines.length; k++) {
       const line = lines[k];
-      least[k] = -1;
-      most[k] = -1;
-      let failed = -1;
+      let least = -1;
+      let most = -1;
+      let failed = false;
       for (let i = begin; i < end; i++) {
         const v = line[i];
         if (v !== v) {
-          failed = i;
+          failed = true;
         } else {
-          least[k] = least[k] < 0 || v < line[least[k]] ? i : least[k];
-          most[k] = most[k] < 0 || v > line[most[k]] ? i : most[k];
+          least = least < 0 || v < line[least] ? i : least;
+          most = most < 0 || v > line[most] ? i : most;
         }
       }
-      for (const i of [least[k], most[k], failed]) {
-        if (i >= 0) {
-          found.add(i);
-        }
+      const early = Math.min(least, most);
+      const late = Math.max(least, most);
+      const value = (/** @type {number} */ i) => (i < 0 ? null : line[i]);
+      found.lines[k].push(value(early), parted || failed ? null : undefined, value(late));
+    }
+    let widest = begin;
+    for (let i = begin; i < end; i++) {
+      if (!this.ok[i] && this.ok[widest]) {
+        widest = i;
+      } else if (this.ok[i] === this.ok[widest] && this.bound[i] > this.bound[widest]) {
+        widest = i;
       }
     }
-    return [...found].sort((a, b) => a - b);
-  }
-
-  /** Gaps put between neighbours. @param {number[]} kept */
-  parted(kept) {
-    /** @type {number[]} */
-    const found = [];
-    for (let j = 0; j < kept.length; j++) {
-      if (j > 0 && this.gaps[kept[j]] !== this.gaps[kept[j - 1]]) {
-        found.push(-1);
-      }
-      found.push(kept[j]);
-    }
-    return Int32Array.from(found);
+    found.evidence.push(widest);
   }
 }

@@ -112,11 +112,11 @@ export class LiveRun {
     return this.heard.age + (performance.now() - this.heard.now) / MS;
   }
 
-  /** Steps a second, over the last ones; 0 where that is not known. */
+  /** Steps a second, over the last ones and the silence since; 0 where that is not known. */
   get speed() {
     const first = this.pace[0];
     const last = this.pace[this.pace.length - 1];
-    return first && last && last[1] > first[1] ? (last[0] - first[0]) / (last[1] - first[1]) : 0;
+    return first && last && last[1] > first[1] ? (last[0] - first[0]) / (last[1] - first[1] + this.age) : 0;
   }
 
   /** @returns {State} */
@@ -175,7 +175,7 @@ export class LiveRun {
     if (this.state === "running") {
       if (this.speed > 0) {
         parts.push(`${show(this.speed, 3)} steps/s`);
-        parts.push(start.steps ? `${duration((start.steps - this.step) / this.speed)} left` : "");
+        parts.push(start.steps ? `${duration(Math.max(0, start.steps - this.step) / this.speed)} left` : "");
       }
       parts.push(`last point ${this.age.toFixed(1)} s ago`);
     }
