@@ -65,6 +65,8 @@ def of_dataset(ds: Any, header: dict[str, Any], width: int = 900, log_x: bool = 
     # the row of the divergence holds no numbers; the page draws its end from ``diverged``
     n = len(run.step) - (1 if diverged is not None else 0)
     columns = {"step": run.step[:n].astype(float)}
+    if run.is_flow:
+        columns["time"] = run.time[:n]
     for name in ("loss", "loss_osc", "loss_conv"):
         columns[name] = run.series(name)[:n]
     columns["sharpness"] = run.sharpness[:n]

@@ -19,7 +19,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as Http
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -47,6 +47,8 @@ HEADERS = (
 #: Compression of what the first load consists of. Never of streams: a row must leave when it is there, whatever a
 #: compressor would like to collect first.
 SMALLER = Middleware(GZipMiddleware)
+#: A report has its style and its pictures in it.
+REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-downloads"
 TYPES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 #: Neither the kernel cache nor matplotlib is made for several threads at once. Maps have a lock of their own:
@@ -70,7 +72,10 @@ class Guard:
 
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *HEADERS]}
+                # an answer may have a policy of its own
+                own = {name for name, _ in message["headers"]}
+                more = [(name, value) for name, value in HEADERS if name not in own]
+                message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
         if scope["type"] == "http" and scope["path"].startswith("/api"):
@@ -109,6 +114,7 @@ def application(store: Any = None, closing: Callable[[], bool] = lambda: False) 
             Route("/api/runs", runs.listing),
             Route("/api/runs/{id}", runs.one),
             Route("/api/runs/{id}/stream", runs.stream),
+            Route("/api/runs/{id}/report", runs.report),
             Route("/live/{id}", _live),
             WebSocketRoute("/ws", _frames),
             Mount("/static", StaticFiles(directory=STATIC), middleware=[SMALLER]),
@@ -122,7 +128,9 @@ def serve(port: int = 0, store: Any = None, ready: Callable[[str], None] = print
     """Serve until interrupted; ``ready`` gets the address once connections are accepted."""
     import uvicorn
 
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+    # asyncio turns off Nagle's algorithm only where the protocol is named; with it, an answer whose head and body
+    # are two packets waits 40 ms for the browser's acknowledgement
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", port))
         # before the address is said: who reads it may connect at once
@@ -294,6 +302,20 @@ class Runs:
 
         return Response(await anyio.to_thread.run_sync(read), media_type="application/octet-stream")
 
+    async def report(self, http: Http) -> Response:
+        """The report about a run: a page of its own, which may do nothing but be read."""
+
+        def write() -> bytes:
+            from eoslab.report import report
+            from eoslab.results.store import open_run
+
+            found = self._found(http)
+            ds = open_run(found.path)
+            with tempfile.TemporaryDirectory() as folder, _drawing:
+                return report([ds], Path(folder) / "r.html", names=[found.id]).read_bytes()
+
+        return HTMLResponse(await anyio.to_thread.run_sync(write), headers={"content-security-policy": REPORT_POLICY})
+
     async def stream(self, http: Http) -> Response:
         """The journal of a run as server-sent events, from ``from`` (a step) or behind ``Last-Event-ID`` on."""
         query, last = http.query_params, http.headers.get("last-event-id", "")
@@ -323,4 +345,5 @@ def _record(run: Any) -> dict[str, Any]:
     keys = ("id", "created", "model", "optimizer", "parameters", "outcome", "regime", "lr", "steps", "final_loss",
             "threshold", "max_eta_sharpness", "verdict", "problem")  # fmt: skip
     status = run.live if not run.problem else None
-    return {key: getattr(run, key) for key in keys} | {"live": asdict(status) if status else None}
+    more = {"seed": run.attributes.get("seed"), "live": asdict(status) if status else None}
+    return {key: getattr(run, key) for key in keys} | more

@@ -136,6 +136,7 @@ interface RunRecord {
   outcome: string;
   regime: string;
   lr: number;
+  seed: number | null;
   steps: number | null;
   final_loss: number | null;
   threshold: number | null;

@@ -30,6 +30,8 @@ export const session = {
   pins: [],
   /** Stored runs that are shown over one another. */
   chosen: (opening.query.get("runs") ?? "").split(",").filter(Boolean).slice(0, 8),
+  /** Whether these lie over time η·t instead of steps. */
+  overTime: opening.query.get("x") === "time",
   /** The run that the view Live follows; empty for the newest. */
   live: opening.query.get("run") ?? "",
   /** The last trajectory that came. @type {Frame | null} */
