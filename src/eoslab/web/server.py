@@ -19,7 +19,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as Http
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -314,7 +321,9 @@ class Runs:
             with tempfile.TemporaryDirectory() as folder, _drawing:
                 return report([ds], Path(folder) / "r.html", names=[found.id]).read_bytes()
 
-        return HTMLResponse(await anyio.to_thread.run_sync(write), headers={"content-security-policy": REPORT_POLICY})
+        return HTMLResponse(
+            await anyio.to_thread.run_sync(write), headers={"content-security-policy": REPORT_POLICY}
+        )
 
     async def stream(self, http: Http) -> Response:
         """The journal of a run as server-sent events, from ``from`` (a step) or behind ``Last-Event-ID`` on."""

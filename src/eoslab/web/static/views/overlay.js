@@ -26,6 +26,9 @@ export function colourOf(place) {
 /** Below it there is rounding only: a gap, not a flat line. */
 const FLOOR = 1e-16;
 
+/** Facts that are measured; the settings come first. */
+const RESULTS = ["threshold τ", "regime", "final loss", "max ηS/τ"];
+
 /**
  * Everything that can differ between runs, under the name that is shown.
  * @param {RunRecord} run
@@ -73,7 +76,8 @@ function difference(runs) {
     return;
   }
   const found = runs.map(facts);
-  const keys = [...new Set(found.flatMap((fact) => Object.keys(fact)))];
+  const keys = [...new Set(found.flatMap((fact) => Object.keys(fact)))].filter((key) => !RESULTS.includes(key));
+  keys.push(...RESULTS);
   const table = make("table");
   const head = table.createTHead().insertRow();
   head.append(make("th", { textContent: "differs", className: "t" }));

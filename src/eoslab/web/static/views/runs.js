@@ -27,7 +27,11 @@ const COLUMNS = [
   { title: "steps", left: false, text: (run) => run.steps?.toLocaleString("en") ?? "–" },
   { title: "final loss", left: false, text: (run) => show(run.final_loss, 3) },
   { title: "max ηS/τ", left: false, text: ratio },
-  { title: "regime", left: true, text: (run) => (GOING.has(run.live?.state ?? "") ? `${run.live?.state} …` : run.regime) },
+  {
+    title: "regime",
+    left: true,
+    text: (run) => (GOING.has(run.live?.state ?? "") ? `${run.live?.state} …` : run.regime),
+  },
   { title: "date", left: true, text: (run) => run.created.slice(0, 16).replace("T", " ") },
 ];
 
