@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -155,7 +156,7 @@ def register(app: typer.Typer) -> None:
             str, option("checkpoint-every", "N", "Steps between checkpoints; a kill loses no more.")
         ] = DEFAULTS["checkpoint_every"],
         live: Annotated[
-            bool, typer.Option("--live", help="Append each measured step to live.jsonl in the run, every second.")
+            bool, typer.Option("--live", help="Keep a journal that eoslab explore shows while the run goes on.")
         ] = False,
         out: Out = None,
         resume: Resume = None,
@@ -355,8 +356,13 @@ def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
     from eoslab.nn import OutOfMemory
 
     with Progress("training", quiet) as progress:
+        said = quiet or not run.live
 
         def observe(line: Mapping[str, Any]) -> None:
+            nonlocal said
+            if not said:
+                said = True
+                output.note(f"live view: eoslab explore {_ref(run)}   (in another terminal)")
             progress.detail = _detail(line, progress.detail)
 
         run.observer = observe
@@ -365,6 +371,13 @@ def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
         except OutOfMemory as e:
             kept = f"; what was made is in {run.stored.path}" if run.stored is not None else ""
             raise OutOfMemory(f"step {len(run.rows)}: {e.message}{kept}", e.help) from None
+
+
+def _ref(run: Any) -> str:
+    """How another terminal in the same folder calls the run."""
+    folder = run.stored.path.parent
+    here = folder == Path(settings.store_root(None) or "runs")
+    return run.stored.id if here else f"{run.stored.id} --store {shlex.quote(str(folder))}"
 
 
 def _detail(line: Mapping[str, Any], before: str) -> str:

@@ -12,6 +12,7 @@ const PHASES = { "progressive sharpening": "ps", "edge of stability": "eos", "mo
  * @property {string} colour
  * @property {number[]} [dash]
  * @property {number} [width]
+ * @property {boolean} [dots] only points, no line between them
  */
 /**
  * @typedef {object} Level a horizontal dotted line
@@ -31,6 +32,7 @@ const PHASES = { "progressive sharpening": "ps", "edge of stability": "eos", "mo
  * @property {number | null} [hatch] step from which there is nothing to show
  * @property {number} [ceiling] largest value that is drawn
  * @property {number | null} [mark] step of a vertical line
+ * @property {(u: uPlot, c: CanvasRenderingContext2D) => void} [also] draws above the lines
  */
 
 /**
@@ -125,7 +127,7 @@ export class Lines {
   draw(spec) {
     this.spec = spec;
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const styles = spec.series.map((s) => [s.colour, s.dash, s.width].join(" "));
+    const styles = spec.series.map((s) => [s.colour, s.dash, s.width, s.dots].join(" "));
     const kind = [spec.log, spec.logX, dark, ...styles].join("|");
     const data = [spec.x, ...spec.series.map((s) => s.y)];
     if (kind === this.kind && this.plot) {
@@ -165,7 +167,8 @@ export class Lines {
           stroke: s.colour,
           width: s.width ?? 1.5,
           dash: s.dash,
-          points: { show: false },
+          points: { show: s.dots ?? false, size: 3, width: 0, fill: s.colour },
+          ...(s.dots ? { paths: () => null } : {}),
           spanGaps: false,
         })),
       ],
@@ -309,9 +312,14 @@ export class Lines {
         c.setLineDash([1.5 * ratio, 3.5 * ratio]);
         line(c, left, y, left + width, y);
         c.setLineDash([]);
+        // a rim in the colour of the paper keeps the name readable over lines
+        c.strokeStyle = colour("card");
+        c.lineWidth = 4 * ratio;
+        c.strokeText(level.text, left + width - 5 * ratio, y - 3 * ratio);
         c.fillStyle = colour("text");
         c.fillText(level.text, left + width - 5 * ratio, y - 3 * ratio);
       }
+      this.spec.also?.(u, c);
       if (typeof this.spec.mark === "number") {
         const x = this.across(u, this.spec.mark);
         c.strokeStyle = colour("quiet");

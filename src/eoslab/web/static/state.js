@@ -114,7 +114,7 @@ export function fromQuery(catalogue, text) {
   /** @type {string[]} */
   const unknown = [];
   for (const [key, value] of query) {
-    if (["v", "model", "optimizer", "view", "pin", "runs", "tour", "scale", "xscale"].includes(key)) {
+    if (["v", "model", "optimizer", "view", "pin", "runs", "run", "x", "tour", "scale", "xscale"].includes(key)) {
       continue;
     }
     if (key === "init") {

@@ -9,6 +9,7 @@ import { fromQuery } from "../state.js";
 const LATER = {
   explore: null,
   map: async () => (await import("./map.js")).mount(),
+  live: async () => (await import("./live.js")).mount(),
   runs: async () => (await import("./runs.js")).mount(),
   learn: async () => (await import("./learn.js")).mount(),
 };
@@ -73,6 +74,7 @@ function returned() {
   const { state, query } = fromQuery(catalogue, location.search);
   session.logLoss = query.get("scale") !== "linear";
   session.logX = query.get("xscale") === "log";
+  session.live = query.get("run") ?? "";
   publish("scales");
   open(viewOf(query), false);
   go(state, false);
