@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -119,7 +121,7 @@ def register(app: typer.Typer) -> None:
             str, option("checkpoint-every", "N", "Steps between checkpoints; a kill loses no more.")
         ] = DEFAULTS["checkpoint_every"],
         live: Annotated[
-            bool, typer.Option("--live", help="Append each measured step to live.jsonl in the run, every second.")
+            bool, typer.Option("--live", help="Keep a journal that eoslab explore shows while the run goes on.")
         ] = False,
         out: Out = None,
         resume: Resume = None,
@@ -179,25 +181,12 @@ def execute(
     """Train a plan with progress and Ctrl-C; returns the run, which is stored (in place of ``replace``)."""
     from eoslab.results.provenance import stamp
 
-    nn = networks()
-    ranks = nn.ranks.ALONE if ranks is None else ranks
-    probes = list(plan.probes)
-    known = {probe.name for probe in probes}
-    if "accuracy" not in known and nn.recipes.has_classes(objective):
-        from eoslab.probes import Accuracy
-
-        probes.append(Accuracy(every=max(10, plan.probes[0].every)))
-    batches = nn.Batches(plan.batch, plan.settings["seed"]) if plan.batch else None
-    run = nn.NetworkRun(
-        objective, plan.rule, probes, batches, store,
-        model=plan.model, settings=plan.settings, seed=plan.settings["seed"], loss=plan.settings["loss"],
-        label=lambda ds: stamp(ds, command=plan.command, typed=plan.typed, sources=plan.sources),
+    ranks = networks().ranks.ALONE if ranks is None else ranks
+    run = plan.experiment.begin(
+        objective, store=store, stored=replace, ranks=ranks,
         checkpoint_every=plan.checkpoint_every, live=plan.live,
-        until_loss=plan.until_loss, stored=replace, ranks=ranks,
+        label=lambda ds: stamp(ds, command=plan.command, typed=plan.typed, sources=plan.sources),
     )  # fmt: skip
-    if plan.settings.get("module"):
-        run.loss = ""
-    run.begin()
     if not quiet:
         output.note(introduction(plan, run))
     _go(run, plan.steps, stop, quiet)
@@ -209,9 +198,13 @@ def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
     from eoslab.nn import OutOfMemory
 
     with Progress("training", quiet) as progress:
-        telling = Telling()
+        telling, said = Telling(), quiet or not run.live
 
         def observe(line: Mapping[str, Any]) -> None:
+            nonlocal said
+            if not said and run.stored is not None:
+                said = True
+                output.note(f"live view: eoslab explore {_ref(run)}   (in another terminal)")
             progress.detail = telling(line)
 
         run.observer = observe
@@ -220,6 +213,13 @@ def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
         except OutOfMemory as e:
             kept = f"; what was made is in {run.stored.path}" if run.stored is not None else ""
             raise OutOfMemory(f"step {len(run.rows)}: {e.message}{kept}", e.help) from None
+
+
+def _ref(run: Any) -> str:
+    """How another terminal in the same folder calls the run."""
+    folder = run.stored.path.parent
+    here = folder == Path(settings.store_root(None) or "runs")
+    return run.stored.id if here else f"{run.stored.id} --store {shlex.quote(str(folder))}"
 
 
 def _resume(options: dict[str, Any], sources: dict[str, str], ranks: Any) -> None:

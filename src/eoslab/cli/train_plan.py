@@ -65,6 +65,13 @@ class TrainPlan:
     typed: dict[str, str] = field(default_factory=dict)
 
     @property
+    def experiment(self) -> Any:
+        """The run that is asked for, without its storage."""
+        return networks().Experiment(
+            self.settings, self.rule, self.steps, tuple(self.probes), self.batch, self.until_loss
+        )
+
+    @property
     def model(self) -> str:
         """What the run is called by."""
         return str(self.settings.get("arch") or "module")
@@ -194,7 +201,6 @@ def describe(plan: TrainPlan, objective: Any) -> dict[str, Any]:
     beside = _flow_cost(plan, objective)
     # a few products of two gradients each where eigenvalues are measured
     extra = 4.0 * (top.k if top.k == 1 else 2 + top.k) / top.every
-    vectors = 12 + top.k + 4
     return {
         "model": plan.model,
         "settings": plan.settings,
@@ -206,7 +212,7 @@ def describe(plan: TrainPlan, objective: Any) -> dict[str, Any]:
         "steps": plan.steps,
         "probes": [f"{p.name}={p.every}" for p in plan.probes],
         "flow_gradients": beside,
-        "memory_bytes": round(3e8 + vectors * objective.n * objective.numpy_dtype.itemsize),
+        "memory_bytes": plan.experiment.memory(objective),
         "memory_available_bytes": memory.available(),
         "seconds_estimate": plan.steps * one * (1 + extra) + beside * one,
         "command": plan.command,
