@@ -106,7 +106,7 @@ def test_gfs_sharpness_is_that_of_the_solution():
     c = 0.6**2 - 1.5**2
     exact = np.sqrt(c**2 + 4)  # a² + b² where ab = 1
     # the loss 1e-8 of its start leaves an error of 1e-4 in ab
-    probe = GFS(every=5, loss=1e-8, gradient=1e-2, rtol=1e-6)
+    probe = GFS(every=5, loss=1e-8, gradient=1e-3, rtol=1e-6)
     ds = eoslab.trajectory(objective, eoslab.optimizers.GD(0.1), steps=5, probes=[TopEigenvalues(k=1), probe])
     assert float(ds.gfs_sharpness[0]) == pytest.approx(exact, rel=1e-3)
     assert ds.gfs_converged.values[[0, 5]].tolist() == [1, 1]
