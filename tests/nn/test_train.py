@@ -394,17 +394,24 @@ def test_early_stop_at_a_loss(train):
     assert longer["final"] == whole["final"]
 
 
-def test_out_of_memory_is_answered_by_what_to_do(call, monkeypatch):
-    from eoslab.nn import Objective
+def test_memory_that_does_not_suffice_is_answered_by_what_to_do_and_keeps_the_run(call, monkeypatch):
+    from eoslab.nn.mean import SampleMean
 
-    def full(self, w):
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
+    made = []
+    loss = SampleMean.loss
 
-    monkeypatch.setattr(Objective, "at", full)
-    code, _, err = call("train", *SMALL, "--steps", "5", "-q")
+    def full(self, flat, x, y):
+        made.append(1)
+        if len(made) > 12:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
+        return loss(self, flat, x, y)
+
+    monkeypatch.setattr(SampleMean, "loss", full)
+    code, _, err = call("train", *SMALL, "--steps", "50", "-q")
     assert code == 1
-    assert err.startswith("error[E100]: out of memory at step 0")
-    assert "--chunk N" in err
+    assert err.startswith("error[E114]: step ")
+    assert "what was made is in" in err
+    assert "float32" in err
 
 
 def test_a_run_without_eigenvalues_says_so():

@@ -8,8 +8,10 @@ import random
 import struct
 from urllib.parse import urlencode
 
+import anyio
 import numpy as np
 import pytest
+from anyio.from_thread import start_blocking_portal
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -279,6 +281,41 @@ def test_rows_come_from_coarse_to_fine():
     rows = [row for row, _ in maps.diagram(MAP | {"map_y_n": "40"}).order()]
     assert sorted(rows) == list(range(40))
     assert rows[:3] == [0, 16, 32]
+
+
+def messages(path, query):
+    """What the application sends for a request by a browser that takes compressed answers."""
+    query = urlencode(query).encode()
+    headers = [(b"host", HOST.encode()), (b"accept-encoding", b"gzip, deflate, br")]
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": headers}
+    sent = []
+
+    async def receive():
+        await anyio.sleep_forever()
+
+    async def send(message):
+        sent.append(message)
+
+    # in a thread of its own: a browser test in this process may have left a loop running
+    with start_blocking_portal() as portal:
+        portal.call(application(), scope, receive, send)
+    return sent[0], sent[1:]
+
+
+def test_every_row_of_a_map_leaves_when_it_is_there():
+    start, bodies = messages("/api/diagram", MAP)
+    assert b"content-encoding" not in dict(start["headers"])
+    # the head and every row in a message of its own, then the end
+    assert [body["body"].count(b"\n") for body in bodies] == [1] * 6 + [0]
+
+
+def test_what_the_page_loads_first_is_compressed(client):
+    for path in ("/", "/static/app.js", "/static/style.css", "/static/vendor/uPlot.iife.min.js", "/api/catalogue"):
+        answer = client.get(path, headers={"accept-encoding": "gzip"})
+        assert answer.headers["content-encoding"] == "gzip", path
+        plain = client.get(path, headers={"accept-encoding": "identity"})
+        assert plain.content == answer.content
+        assert "content-encoding" not in plain.headers
 
 
 def test_data_has_the_digits_of_the_kernel(client):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from eoslab.cli import names, output, settings
+from eoslab.cli.options import Json
 from eoslab.cli.problem import Finish
 from eoslab.core.errors import EoslabError, UnknownName
 
@@ -29,7 +30,6 @@ StoreDir = Annotated[
         envvar="EOSLAB_RUNS", show_envvar=False,
     ),
 ]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No hints.")]
 
 

@@ -9,7 +9,7 @@ for record in train(objective, rules.GD(lr=2 / 40), steps=3000, tracker=Tracker(
 """
 
 from eoslab.nn import adapters, architectures, data, losses, probes, recipes, rules, run
-from eoslab.nn.objective import NonDeterministic, Objective, Point, ThirdDerivativeRefused
+from eoslab.nn.objective import NonDeterministic, Objective, OutOfMemory, Point, ThirdDerivativeRefused
 from eoslab.nn.run import NetworkRun, trajectory
 from eoslab.nn.training import (
     Batches,
@@ -27,6 +27,7 @@ __all__ = [
     "NetworkRun",
     "NonDeterministic",
     "Objective",
+    "OutOfMemory",
     "Point",
     "Record",
     "ThirdDerivativeRefused",

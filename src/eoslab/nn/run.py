@@ -140,12 +140,22 @@ class NetworkRun:
             raise InvalidArgument("eigs", self.top.k, f"at most {self.objective.n}, the number of parameters")
         if self.batches is not None and self.batches.size > self.objective.samples:
             raise InvalidArgument("batch", self.batches.size, f"at most {self.objective.samples}, the samples")
+        for probe in self.probes:
+            rules = getattr(probe, "rules", (self.rule.name,))
+            if self.rule.name not in rules:
+                raise InvalidArgument(
+                    "probes", probe.name, f"the optimizer {' or '.join(rules)} for it, not {self.rule.name!r}",
+                    "the gradient flow is the limit of gradient descent with small steps",
+                )  # fmt: skip
         if self.store is not None and not isinstance(self.store, Store):
             self.store = Store(self.store)
         self.checkpoint_every = whole("checkpoint_every", self.checkpoint_every, 1)
         self.rows = Rows(self.top.k if self.top is not None else 1)
         self.outcome = "running"
         self.recent: deque[Vector] = deque(maxlen=3)
+        # what probes keep from one measurement to the next, now and before the newest row
+        self.memory: dict[str, dict[str, Vector]] = {p.name: {} for p in self.probes}
+        self.memory_before = {name: dict(kept) for name, kept in self.memory.items()}
         self.timing = {"seconds": 0.0, "cpu_seconds": 0.0, "gradient_seconds": 0.0}
         self.asked = 0
 
@@ -172,6 +182,11 @@ class NetworkRun:
         self.rows.drop_last()
         self.start = extra["start"]
         self.recent.extend(extra["recent"])
+        for name, array in extra.items():
+            _, probe, key = (*name.split(".", 2), "", "")[:3]
+            if key and probe in self.memory:
+                self.memory[probe][key] = array
+        self.memory_before = {name: dict(kept) for name, kept in self.memory.items()}
         self.timing |= json.loads(ds.attrs["timing"])
 
     # -- the middle ---------------------------------------------------------------------------------------
@@ -298,7 +313,7 @@ class NetworkRun:
             settings = {"base": rule.name, **settings, "batch": self.batches.size, "seed": self.batches.seed}
         return Description(
             model=self.model or type(o.module).__name__,
-            model_settings={"parameters": o.n, "samples": o.samples, **self.settings},
+            model_settings={"parameters": o.n, "samples": o.samples, **self.settings} | self._chunking(),
             rule=rule.name if self.batches is None else "mini-batch",
             rule_settings=settings,
             lr=rule.lr,
@@ -312,6 +327,10 @@ class NetworkRun:
             run={"steps": self.asked, "probes": {p.name: asdict(p) for p in self.probes}},
             units=_units(self.probes),
         )
+
+    def _chunking(self) -> dict[str, int]:
+        """The chunks that were really used: a run that goes on takes them from the start."""
+        return {} if self.objective.chunk is None else {"chunk": self.objective.chunk}
 
     def save(self) -> None:
         """Write the run with its checkpoint; whatever kills us, the old or the new one is there."""
@@ -328,18 +347,19 @@ class NetworkRun:
         recent = np.stack(before) if before else np.zeros((0, self.objective.n), self.objective.numpy_dtype)
         about = {
             "model": self.model,
-            "settings": {"samples": self.objective.samples, **self.settings},
+            "settings": {"samples": self.objective.samples, **self.settings} | self._chunking(),
             "rule": self.rule.name,
             "rule_settings": {"lr": self.rule.lr, **self.rule.settings},
         }
-        save_checkpoint(path, self.state, about, {"recent": recent, "start": self.start})
+        kept = {f"probe.{name}.{key}": a for name, part in self.memory_before.items() for key, a in part.items()}
+        save_checkpoint(path, self.state, about, {"recent": recent, "start": self.start} | kept)
 
 
 def read_checkpoint(path: Path) -> tuple[TrainingState, dict[str, Vector]]:
-    """The state of a checkpoint, the start of its run and the points before it."""
+    """The state of a checkpoint, the start of its run, the points before it, and what the probes have kept."""
     state, _ = load_checkpoint(path)
     with np.load(path, allow_pickle=False) as file:
-        return state, {name: file[f"extra.{name}"] for name in ("recent", "start")}
+        return state, {name[6:]: file[name] for name in file.files if name.startswith("extra.")}
 
 
 def _preconditioned(rule: Any) -> bool:
@@ -354,6 +374,7 @@ def _units(probes: Sequence[Any]) -> dict[str, str]:
         if hasattr(probe, "unit"):
             stem = probe.name.replace("-", "_")
             found |= {stem: probe.unit, f"{stem}_stderr": "standard error"}
+        found |= getattr(probe, "units", {})
     return found
 
 
@@ -365,10 +386,12 @@ class _Observer:
 
     def __call__(self, objective: Objective, w: Vector, eigen: EigenResult | None) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        snapshot = Snapshot(self.step, objective, w, eigen, self.run.start)
-        for probe in self.run.probes or ():
-            last = self.step == self.run.asked
+        run, time = self.run, self.step * self.run.rule.lr
+        run.memory_before = {name: dict(kept) for name, kept in run.memory.items()}
+        for probe in run.probes or ():
+            last = self.step == run.asked
             if isinstance(probe, TopEigenvalues) or self.step % probe.every == 0 or last:
+                snapshot = Snapshot(self.step, objective, w, eigen, run.start, time, run.memory[probe.name])
                 out |= probe.measure(snapshot)
         self.step += 1
         return out

@@ -56,7 +56,7 @@ _CATALOGUE = (
     Figure("stable-set", "Stable set", "around θ†: displacement, sharpness, distance, observed and predicted"),
     Figure("phases", "Phases and stages", "sharpness with the phases, and the four stages of one cycle"),
     Figure("eigenvalues", "Eigenvalues", "the largest eigenvalues of the Hessian"),
-    Figure("gd-vs-flow", "Descent and flow", "a run and its gradient flow at equal time, with the distance", 2, 2),
+    Figure("gd-vs-flow", "Descent and flow", "a run and its gradient flow at equal time, with the distance", 1, 2),
     Figure("theory", "Theory and run", "bounds and laws that apply, on the run: T1, sharpness, loss, θ†"),
     Figure("directions", "Directions", "variance, share of the learnable part and oscillation of d inputs"),
     Figure("phase-map", "Phase map", "regimes of a sweep, with the boundaries of the theory", of="map"),

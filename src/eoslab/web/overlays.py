@@ -1,8 +1,8 @@
 """What may be drawn over a run on request: gradient flow, the constrained trajectory, the predicted dynamics.
 
-Each is a message like that of the run (:mod:`eoslab.web.frames`), with its own steps and the rows of loss, sharpness
-and the first two components. They take up to a second, so they are asked for apart from the run and sliders do not
-wait for them.
+Each is a message like that of the run (:mod:`eoslab.web.frames`), with its own steps and the rows of loss,
+sharpness and the first two components. They take up to a second, so they are asked for apart from the run and
+sliders do not wait for them.
 """
 
 from __future__ import annotations

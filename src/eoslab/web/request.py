@@ -14,6 +14,7 @@ from typing import Any
 
 from eoslab.core import catalog
 from eoslab.core.errors import InvalidArgument, whole
+from eoslab.plots import FIGURES
 from eoslab.results.grid import parse_value
 from eoslab.web import presets, tour
 from eoslab.web.datasets import Digits
@@ -27,6 +28,11 @@ MAX_STEPS = 200_000
 LARGEST = 1e9
 #: Settings that the command line calls otherwise.
 OPTION_OF = {"beta_min": "floor"}
+#: Figures that the run of a model can have; what a run lacks is said when it is asked for.
+EXPORTED = (
+    "loss-sharpness", "loss-split", "gfs", "gfs-phases", "phase-portrait", "displacement", "stable-set", "phases",
+    "theory", "directions",
+)  # fmt: skip
 #: The learning rate of a model that no table of defaults knows: one that was plugged in.
 OTHER_LR = 0.3
 
@@ -149,6 +155,7 @@ def catalogue() -> dict[str, Any]:
         "max_steps": MAX_STEPS,
         "presets": presets.listed(),
         "tour": tour.listed(),
+        "figures": [{"name": f.name, "title": f.title} for f in FIGURES.values() if f.name in EXPORTED],
     }
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as Http
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -41,6 +42,9 @@ HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cache-control", b"no-cache"),
 )  # fmt: skip
+#: Compression of what the first load consists of. Never of streams: a row must leave when it is there, whatever a
+#: compressor would like to collect first.
+SMALLER = Middleware(GZipMiddleware)
 
 #: Neither the kernel cache nor matplotlib is made for several threads at once. Maps have a lock of their own:
 #: the first map of a model compiles for seconds, and sliders go on meanwhile.
@@ -92,9 +96,9 @@ def application(store: Any = None) -> Starlette:
     runs = Runs(store or Store())
     return Starlette(
         routes=[
-            Route("/", _page),
+            Route("/", _page, middleware=[SMALLER]),
             Route("/healthz", _health),
-            Route("/api/catalogue", _catalogue),
+            Route("/api/catalogue", _catalogue, middleware=[SMALLER]),
             Route("/api/overlay", _overlay),
             Route("/api/diagram", _diagram),
             Route("/api/figure", _figure),
@@ -102,7 +106,7 @@ def application(store: Any = None) -> Starlette:
             Route("/api/runs", runs.listing),
             Route("/api/runs/{id}", runs.one),
             WebSocketRoute("/ws", _frames),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", StaticFiles(directory=STATIC), middleware=[SMALLER]),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS), Middleware(Guard)],
         exception_handlers={EoslabError: _refused},  # type: ignore[dict-item]
