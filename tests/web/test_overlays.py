@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from eoslab.core.errors import InvalidArgument, UnknownName
+from eoslab.core.errors import UnknownName
 from eoslab.flows.predicted import predicted_dynamics
 from eoslab.theory.stable_set import constrained_trajectory
 from eoslab.web.overlays import OVERLAYS, offered, overlay
@@ -78,17 +78,28 @@ def test_catalogue_offers_what_can_be_computed():
 def test_every_offer_is_a_curve_or_a_reason(model):
     request = parse({"model": model, "steps": 60})
     for offer in offered(request.chosen, request.rule):
-        try:
-            _, rows = curve({"model": model, "steps": 60}, offer["name"])
-        except InvalidArgument as error:
-            reason = str(error)
+        head, rows = curve({"model": model, "steps": 60}, offer["name"])
+        if head["absent"]:
+            assert head["absent"].startswith("a run that ")
+            assert rows == {}
         else:
-            reason = "" if np.isfinite(rows["loss"]).all() else "a loss that is not finite"
-        assert reason == "" or "reaches 2/η from below" in reason
+            assert np.isfinite(rows["loss"]).all()
+
+
+@pytest.mark.parametrize("model", [m for m, rules in catalogue()["overlays"].items() if rules["gd"]])
+def test_flow_begins_where_the_run_does(model):
+    ds = parse({"model": model, "steps": 5}).run()
+    _, rows = curve({"model": model, "steps": 5}, "flow")
+    for name in ("loss", "sharpness"):
+        assert rows[name][0] == pytest.approx(float(ds[name][0]), rel=1e-6)
 
 
 def test_what_is_not_on_offer_is_refused():
     with pytest.raises(UnknownName):
         overlay(parse({"optimizer": "adam"}), "flow")
-    with pytest.raises(InvalidArgument, match="stays below"):
-        overlay(parse({"lr": 1.5}), "predicted")
+
+
+def test_reason_is_said_where_a_run_has_no_such_curve():
+    head, rows = curve({"lr": 1.5}, "predicted")
+    assert head["absent"] == "a run that stays below 2/η = 1.33"
+    assert rows == {}

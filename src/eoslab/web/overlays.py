@@ -25,6 +25,9 @@ POINTS = 1000
 #: Relative and absolute tolerance of the flow: a line on a screen.
 RTOL, ATOL = 1e-8, 1e-10
 
+#: The rows of a curve that a run does not have.
+NOTHING = np.empty((0, 0))
+
 Floats = Any
 
 
@@ -61,20 +64,24 @@ def offered(model: Any, rule: Any) -> list[dict[str, str]]:
 
 
 def overlay(request: Request, name: str) -> bytes:
-    """The curve over a run, as a message.
+    """The curve over a run, as a message; without rows, and with the reason as ``absent``, where it has none.
 
-    Raises UnknownName for a name that is not on offer for this model and rule, and InvalidArgument with the reason
-    where this run has no such curve.
+    Raises UnknownName for a name that is not on offer for this model and rule.
     """
     on_offer = [o["name"] for o in offered(request.chosen, request.rule)]
     if name not in on_offer:
         raise UnknownName("overlay", name, on_offer)
-    curve = OVERLAYS[name].make(request)
-    loss = np.asarray(request.model.loss(curve.w)) - getattr(request.model, "constant", 0.0)
-    rows = {"step": curve.steps, "loss": loss, "sharpness": curve.sharpness}
+    head = {"overlay": name, "title": OVERLAYS[name].title}
+    try:
+        curve = OVERLAYS[name].make(request)
+    except InvalidArgument as error:
+        return pack({**head, "note": "", "absent": f"{error.got}. {error.help}".strip(". "), "rows": []}, NOTHING)
+    rows = {"step": curve.steps, "loss": request.model.loss(curve.w), "sharpness": curve.sharpness}
     rows |= {f"w:{p}": curve.w[:, i] for i, p in enumerate(request.model.params[:2])}
-    header = {"overlay": name, "title": OVERLAYS[name].title, "note": curve.note, "rows": list(rows)}
-    return pack(header, np.stack([np.asarray(row, dtype=float) for row in rows.values()]))
+    return pack(
+        {**head, "note": curve.note, "absent": "", "rows": list(rows)},
+        np.stack([np.asarray(row, dtype=float) for row in rows.values()]),
+    )
 
 
 def _flow(request: Request) -> Curve:
@@ -94,11 +101,7 @@ def _account(request: Request) -> Any:
     from eoslab.plots.reading import Run
     from eoslab.plots.stable_set import account
 
-    try:
-        return account(Run(request.run()))
-    except InvalidArgument as error:
-        # said in the words of this page: the run is what the controls show
-        raise InvalidArgument("overlay", error.got, "a run that reaches 2/η from below", error.help) from None
+    return account(Run(request.run()))
 
 
 def _constrained(request: Request) -> Curve:

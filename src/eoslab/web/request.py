@@ -178,7 +178,7 @@ def completed(version: Any = VERSION, tables: Mapping[int, dict[str, Any]] = TAB
 
 
 def _about(item: Any) -> str:
-    return (inspect.getdoc(item) or "").split("\n")[0]
+    return (inspect.getdoc(item) or "").split("\n")[0].replace("``", "")
 
 
 def parse(asked: Mapping[str, Any], tables: Mapping[int, dict[str, Any]] = TABLES) -> Request:

@@ -20,6 +20,15 @@ export function link() {
   if (session.logX) {
     query.set("xscale", "log");
   }
+  if (session.timeX) {
+    query.set("xunit", "time");
+  }
+  if (session.over.size) {
+    query.set("over", [...session.over].join(","));
+  }
+  if (!session.boundaries) {
+    query.set("theory", "off");
+  }
   for (const pin of session.pins) {
     query.append("pin", pin.query);
   }
