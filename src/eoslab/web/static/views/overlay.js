@@ -103,7 +103,7 @@ function places(frame) {
     if (time) {
       return time[i];
     }
-    return session.overTime ? t * (frame.lr ?? NaN) : t;
+    return session.timeX ? t * (frame.lr ?? NaN) : t;
   });
 }
 
@@ -202,7 +202,7 @@ export class Overlay {
         dots: sparse(frame),
       })),
     });
-    element("runs-axis").textContent = session.overTime ? "over time η·t" : "over steps";
+    element("runs-axis").textContent = session.timeX ? "over time η·t" : "over steps";
     document.body.dataset.overlay = String(got.length);
     document.body.dataset.overlayEnd = String(span[1]);
   }

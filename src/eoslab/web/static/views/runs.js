@@ -213,9 +213,9 @@ class RunTable {
 export function mount() {
   const table = new RunTable();
   input("runs-filter").addEventListener("input", () => table.show());
-  list("runs-x").value = session.overTime ? "time" : "step";
+  list("runs-x").value = session.timeX ? "time" : "step";
   list("runs-x").addEventListener("change", () => {
-    session.overTime = list("runs-x").value === "time";
+    session.timeX = list("runs-x").value === "time";
     remember();
     table.compare();
   });
