@@ -1,21 +1,22 @@
 // What the page shows at the moment, and who wants to know when that changes.
+import { CATALOGUE, SITE } from "./source.js";
 import { fromQuery } from "./state.js";
 
 /** @type {Catalogue} */
-export const catalogue = await (await fetch("/api/catalogue")).json();
+export const catalogue = await (await fetch(CATALOGUE)).json();
 
 /** The link that the page was opened with. */
 export const opening = fromQuery(catalogue, location.search);
 
 /** @type {ViewName[]} */
-const VIEWS = ["explore", "map", "live", "runs", "learn"];
+const VIEWS = SITE ? ["learn", "runs"] : ["explore", "map", "live", "runs", "learn"];
 
 /**
- * The view that a link names; Explore if it names none that there is.
+ * The view that a link names; the first if it names none that there is.
  * @param {URLSearchParams} query
  * @returns {ViewName}
  */
-export const viewOf = (query) => VIEWS.find((name) => name === query.get("view")) ?? "explore";
+export const viewOf = (query) => VIEWS.find((name) => name === query.get("view")) ?? VIEWS[0];
 
 /**
  * The curves that a link switches on.

@@ -3,6 +3,7 @@ import { element, make, plotBox } from "../dom.js";
 import { decode } from "../frame.js";
 import { Lines } from "../lines.js";
 import { session } from "../session.js";
+import { runFrame } from "../source.js";
 import { show } from "../state.js";
 
 /** One colour per run, the threshold in the same; at least 3:1 on white. */
@@ -160,7 +161,7 @@ export class Overlay {
     if (this.frames.has(id)) {
       return;
     }
-    const answer = await fetch(`/api/runs/${encodeURIComponent(id)}`);
+    const answer = await fetch(runFrame(id));
     const frame = answer.ok ? decode(await answer.arrayBuffer()) : null;
     if (frame && !("error" in frame)) {
       this.frames.set(id, frame);
