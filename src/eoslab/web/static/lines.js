@@ -336,7 +336,7 @@ export class Lines {
         const under = y + (above ? -3 : 3) * ratio;
         // a rim in the colour of the paper keeps the name readable over lines
         c.strokeStyle = colour("card");
-        c.lineWidth = 4 * ratio;
+        c.lineWidth = 3 * ratio;
         c.strokeText(level.text, right, under);
         c.fillStyle = colour("text");
         c.fillText(level.text, right, under);
