@@ -91,4 +91,7 @@ def page(browser, server, request):
     page.on("request", lambda r: None if r.url.startswith(own) else bad.append(f"asked outside: {r.url}"))
     yield page
     context.close()
+    if getattr(page, "may_refuse", False):
+        # the browser itself reports an answer with an error status; the test asks what the page makes of it
+        bad = [text for text in bad if "400 (Bad Request)" not in text]
     assert bad == []

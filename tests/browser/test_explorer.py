@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def lr(page):
 def test_opens_with_a_verdict_and_the_interval_of_the_theory(page):
     opened(page)
     expect(page.locator("#verdict")).to_contain_text("Edge of stability")
-    expect(page.locator("#theory")).to_contain_text("inside")
+    expect(page.locator("#theory")).to_contain_text("step 77 to 689")
+    expect(page.locator("#theory td.yes")).to_have_count(1)
 
 
 def test_slider_by_keyboard_changes_plot_and_link(page):
@@ -67,10 +69,48 @@ def test_stable_run_suggests_a_larger_step(page):
     expect(page.locator("#verdict")).to_contain_text("Edge of stability")
 
 
-def test_divergence_is_said(page):
-    opened(page, DIVERGES)
+#: Pixels of a canvas within a part of it (fractions from the left and from the top) that are not its background.
+INK = """(c, [x0, y0, x1, y1]) => { const w = c.width, h = c.height;
+const d = c.getContext('2d').getImageData(x0 * w, y0 * h, (x1 - x0) * w, (y1 - y0) * h).data; let n = 0;
+for (let i = 3; i < d.length; i += 4) if (d[i] > 100) n++; return n; }"""
+
+
+@DARK
+@pytest.mark.parametrize("scale", ["", "&scale=linear"])
+def test_divergence_is_said_hatched_and_has_numbers_on_its_axes(page, scale):
+    opened(page, DIVERGES + scale)
     expect(page.locator("#verdict")).to_contain_text("Diverged at step")
     expect(page.locator("#suggestion")).to_contain_text("Lower η")
+    for figure in ("#fig-loss", "#fig-sharp"):
+        canvas = page.locator(f"{figure} canvas")
+        # the numbers left of the axis, and the hatch where there is no run any more
+        assert canvas.evaluate(INK, [0, 0.02, 0.1, 0.85]) > 30
+        assert canvas.evaluate(INK, [0.6, 0.2, 0.9, 0.5]) > 300
+
+
+def test_refused_value_is_said_under_its_field_and_the_last_plot_stays(page):
+    opened(page)
+    page.get_by_role("textbox", name="Learning rate η, number").fill("-1")
+    expect(page.locator("#f-lr-e")).to_contain_text("lr")
+    expect(page.locator("body")).to_have_attribute("data-error", "lr")
+    assert lr(page) == 2.4
+    expect(page.locator("#verdict")).to_contain_text("Edge of stability")
+
+
+def test_late_first_answer_is_explained_over_empty_axes(page):
+    held = []
+
+    def late(ws):
+        server = ws.connect_to_server()
+        server.on_message(lambda message: held.append((ws, message)))
+
+    page.route_web_socket(re.compile("/ws$"), late)
+    page.goto("/")
+    expect(page.locator(".wait").first).to_contain_text("Compiling the kernel")
+    ws, message = held[0]
+    ws.send(message)
+    expect(page.locator(".wait")).to_have_count(0)
+    expect(page.locator("#verdict")).to_contain_text("Edge of stability")
 
 
 @DARK
@@ -118,6 +158,144 @@ def test_pin_survives_the_link(page):
     expect(page.locator("#pins li")).to_have_count(1)
 
 
+def test_textbook_preset_shows_theory_beside_the_run(page):
+    opened(page)
+    groups = page.locator("#preset optgroup").evaluate_all("gs => gs.map(g => [g.label, g.children.length])")
+    assert groups == [["What can happen", 5], ["Textbook sets of the theory", 9], ["Real data", 1]]
+    page.locator("#preset").select_option("M1")
+    expect(page.locator("#theory tbody tr")).to_have_count(3)
+    expect(page.locator("#theory td.yes")).to_have_count(3)
+    expect(page.locator("#theory")).to_contain_text("step 78 to 174")
+
+
+def test_curves_are_drawn_on_request_and_kept_in_the_link(page):
+    opened(page, "/?v=1&lr=1.98&lambda2=0.001&init=1,0.01,0.1&steps=200")
+    expect(page.locator("#curves")).to_have_attribute("data-drawn", "")
+    for name in ("gradient flow", "constrained trajectory", "predicted dynamics"):
+        page.get_by_role("checkbox", name=name).check()
+    everything = page.locator('#curves[data-drawn="flow stable-set predicted"]')
+    everything.wait_for()
+    expect(page).to_have_url(re.compile("over=flow%2Cstable-set%2Cpredicted"))
+    page.reload()
+    everything.wait_for()
+    # another run takes them away until its own have come
+    page.get_by_role("textbox", name="Learning rate η, number").fill("0.9")
+    expect(page.locator("#curve-notes")).to_contain_text("No predicted dynamics: a run that stays below 2/η")
+    expect(page.locator("#curves")).to_have_attribute("data-drawn", "flow")
+
+
+def test_model_and_optimizer_decide_which_curves_there_are(page):
+    opened(page)
+    page.locator("#f-optimizer").select_option("heavy-ball")
+    expect(page.locator("#curve-boxes")).to_contain_text("nothing, for this model and optimizer")
+    page.locator("#f-optimizer").select_option("gd")
+    expect(page.locator("#curve-boxes input")).to_have_count(3)
+
+
+def test_time_axis_is_in_the_link(page):
+    opened(page)
+    page.locator("#x-unit").select_option("time")
+    expect(page).to_have_url(re.compile("xunit=time"))
+    opened(page, "/?v=1&xunit=time&xscale=log")
+    expect(page.locator("#x-unit")).to_have_value("time")
+    expect(page.locator("#x-axis")).to_have_value("log")
+
+
+def test_link_of_an_older_version_keeps_its_defaults(page):
+    def later(route):
+        answer = route.fetch()
+        catalogue = answer.json()
+        table = json.loads(json.dumps(catalogue["defaults"]["1"]))
+        table["models"]["minimalist"]["lr"] = 1.7
+        route.fulfill(
+            response=answer,
+            json=catalogue | {"version_of_links": 2, "defaults": catalogue["defaults"] | {"2": table}},
+        )
+
+    page.route("**/api/catalogue", later)
+    opened(page, "/?v=1&steps=400")
+    assert lr(page) == 2.4
+    # written anew, the link says what today's defaults no longer do
+    page.locator("#f-steps-n").fill("401")
+    expect(page).to_have_url(re.compile(r"v=2&lr=2\.4&steps=401"))
+    opened(page, "/?v=2&steps=400")
+    assert lr(page) == 1.7
+    opened(page, "/?v=9&steps=400")
+    assert lr(page) == 1.7
+    expect(page.locator("#banner")).to_contain_text("v=9")
+
+
+def test_map_shows_the_boundaries_and_says_its_steps(page):
+    opened(page, "/?v=1&view=map&steps=4000")
+    page.locator("#map[data-ready]").wait_for()
+    expect(page.locator("#map-note")).to_contain_text("192 × 128 cells of 4000 steps each, as in Explore")
+    expect(page.locator("#map-theory-legend")).to_contain_text("no stable minimiser")
+    shown = page.locator("#map canvas").screenshot()
+    page.get_by_role("checkbox", name="theory").uncheck()
+    expect(page.locator("#map-theory-legend")).to_be_hidden()
+    expect(page).to_have_url(re.compile("theory=off"))
+    assert page.locator("#map canvas").screenshot() != shown
+
+
+def test_small_map_computes_the_steps_of_the_trajectory(page):
+    asked = []
+    page.on("request", lambda r: asked.append(r.url) if "/api/diagram" in r.url else None)
+    opened(page, "/?v=1&steps=25000")
+    page.locator("#mini[data-ready]").wait_for()
+    assert [re.search("steps=([0-9]+)", url)[1] for url in asked] == ["25000"]
+
+
+def test_map_is_cancelled_and_goes_on_where_it_was_asked_again(page):
+    opened(page, "/?v=1&view=map&steps=60000&lambda1=1.01")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_disabled()
+    expect(page.locator("#map-progress")).to_have_js_property("value", 0)
+    assert page.locator("#map").get_attribute("data-ready") is None
+    page.locator("#f-steps-n").fill("300")
+    page.locator("#map[data-ready]").wait_for()
+    expect(page.locator("#map-note")).to_contain_text("of 300 steps")
+
+
+def test_files_leave_by_the_menu(page, tmp_path):
+    opened(page, "/?v=1&steps=60")
+    page.locator("#export summary").click()
+    for entry, name, begins in (
+        ("Data, CSV", "eoslab-run.csv", b"#"),
+        ("Figure, SVG", "eoslab-loss-sharpness.svg", b"<?xml"),
+        ("Figure, matplotlib code", "eoslab-loss-sharpness.py", b'"""'),
+    ):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=entry, exact=True).click()
+        assert download.value.suggested_filename == name
+        assert Path(download.value.path()).read_bytes().startswith(begins)
+    page.get_by_role("button", name="Copy BibTeX").click()
+    expect(page.locator("#said")).to_have_text("BibTeX copied.")
+    assert "@software{eoslab" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_figure_that_the_run_does_not_have_is_said(page):
+    page.may_refuse = True
+    opened(page, "/?v=1&steps=60&lr=0.5")
+    page.locator("#export summary").click()
+    page.locator("#figure-name").select_option("stable-set")
+    page.get_by_role("button", name="Figure, SVG", exact=True).click()
+    expect(page.locator("#banner")).to_contain_text("stays below 2/η")
+
+
+def test_narrow_page_has_the_plots_near_its_controls(page):
+    page.set_viewport_size({"width": 700, "height": 900})
+    opened(page)
+    assert page.locator("#fig-loss").bounding_box()["y"] < 650
+    folds = page.locator(".fold")
+    assert folds.evaluate_all("fs => fs.map(f => f.open)") == [False, False]
+    folds.first.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("slider", name="Variance λ₁ of the irrelevant input", exact=True)).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    opened(page)
+    assert folds.evaluate_all("fs => fs.map(f => f.open)") == [True, True]
+
+
 def test_every_model_is_chosen_without_an_error(page):
     opened(page)
     names = page.locator("#f-model option").evaluate_all("os => os.map(o => o.value)")
@@ -139,7 +317,7 @@ def test_tour_has_ten_steps(page):
         if number < 10:
             page.get_by_role("button", name="Next").click()
     assert len(seen) == 10
-    expect(page.locator("#verdict")).to_contain_text("Diverged")
+    expect(page.locator("#verdict")).to_contain_text("Two-cycle")
 
 
 def test_no_runs_is_said_with_the_command(page):

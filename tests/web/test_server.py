@@ -19,6 +19,7 @@ from eoslab.core.errors import EoslabError
 from eoslab.core.vocabulary import REGIMES
 from eoslab.results.store import Store
 from eoslab.results.summary import verdict_sentence
+from eoslab.theory.boundaries import BOUNDARIES
 from eoslab.web import frames, maps
 from eoslab.web.request import MAX_STEPS, models, parse
 from eoslab.web.server import application
@@ -85,7 +86,7 @@ def test_divergence_is_said_and_has_no_row(client):
 def test_every_model_has_a_frame(model):
     head, rows = decoded(frames.frame(parse({"model": model, "lr": 0.01, "steps": 20})))
     assert head["n"] > 1
-    assert f"--model {model}" in head["command"] or model == "minimalist"
+    assert f" {model}" in head["command"] or model == "minimalist"
     assert np.isfinite(rows["loss"]).all()
 
 
@@ -171,12 +172,110 @@ def test_map_says_what_its_trajectories_say(client):
 @pytest.mark.parametrize(
     "change",
     [{"map_x": "nothing"}, {"map_x_n": "100000"}, {"map_x_lo": "9"}, {"map_x_hi": "nan"}, {"map_y_lo": "-1"},
-     {"map_x": "init"}, {"map_y": "lr"}, {"map_x_n": "400", "map_y_n": "400", "steps": "200000"}],
+     {"map_x": "init"}, {"map_y": "lr"}, {"map_y": "alpha_0", "model": "uv"},
+     {"map_y": "beta_0", "model": "digits"}],
 )  # fmt: skip
 def test_maps_without_a_meaning_are_refused(client, change):
     answer = client.get("/api/diagram", params=MAP | change)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]
+
+
+def test_a_map_too_long_gets_fewer_cells_and_the_same_steps():
+    asked = MAP | {"map_x_n": "400", "map_y_n": "400", "steps": "200000"}
+    large = maps.diagram(asked)
+    head = large.head()
+    assert head["coarser"]
+    assert head["steps"] == large.request.steps == 200_000
+    assert len(head["x"]["values"]) * len(head["y"]["values"]) * 200_000 <= maps.BUDGET
+    assert (head["x"]["values"][0], head["x"]["values"][-1]) == (1, 5)
+    assert not maps.diagram(MAP).coarser
+
+
+def test_map_of_data_says_what_its_trajectories_say():
+    asked = {"model": "digits", "steps": "300", "map_x": "lr", "map_x_lo": "0.5", "map_x_hi": "4", "map_x_n": "6",
+             "map_y": "alpha_0", "map_y_lo": "0.1", "map_y_hi": "1", "map_y_n": "3"}  # fmt: skip
+    found = maps.diagram(asked)
+    for number in range(3):
+        for i, lr in enumerate(found.x.values):
+            request = parse({"model": "digits", "lr": lr, "init": [found.y.values[number], 0.02], "steps": 300})
+            assert list(REGIMES)[found.row(number)["regime"][i]] == str(request.run()["regime"].values)
+
+
+def test_rows_are_computed_once_whatever_the_point_is_that_the_map_is_of(client):
+    maps.row_of.cache_clear()
+    for lr, lambda2 in ((2.4, 0.004), (1.1, 0.3)):
+        text = client.get("/api/diagram", params=MAP | {"lr": lr, "lambda2": lambda2}).text
+        assert len(text.splitlines()) == 1 + 5
+    assert maps.row_of.cache_info().misses == 5
+    assert maps.row_of.cache_info().hits == 5
+    client.get("/api/diagram", params=MAP | {"steps": "1201"})
+    assert maps.row_of.cache_info().misses == 10
+
+
+def test_boundaries_are_where_the_level_functions_vanish():
+    found = maps.diagram(MAP | {"map_x_lo": "0.5", "map_x_n": "64", "map_y_lo": "2e-4", "map_y_n": "40"})
+    lines = {b["name"]: b["lines"] for b in found.head()["boundaries"]}
+    assert set(lines) == {"no-minimiser", "edge", "eighth"}
+    w0 = found.request.w0
+    for name, parts in lines.items():
+        for x, y in parts:
+            assert min(x) >= 0.5
+            assert max(x) <= 5 * (1 + 1e-5)
+            for lr, ratio in zip(x, y, strict=True):
+                # a line is between two cells of the fine grid: the level changes its sign nearby
+                near = [
+                    BOUNDARIES[name](lr * a, (1.0, ratio * b, 1.0), w0) for a in (0.97, 1.03) for b in (0.94, 1.06)
+                ]
+                assert np.isnan(near).any() or min(near) <= 0 <= max(near), (name, lr, ratio)
+    # 2/η = λ1A(c0) does not depend on λ2
+    assert np.ptp(lines["edge"][0][0]) < 1e-6
+
+
+def test_maps_that_the_theory_does_not_speak_about_have_no_boundaries():
+    uv = {
+        "model": "uv",
+        "map_x": "lr",
+        "map_x_lo": "0.1",
+        "map_x_hi": "2",
+        "map_y": "u_0",
+        "map_y_lo": "0.1",
+        "map_y_hi": "2",
+    }
+    assert maps.diagram(uv).head()["boundaries"] == []
+    assert maps.diagram(MAP | {"optimizer": "heavy-ball"}).head()["boundaries"] == []
+
+
+def test_a_closed_connection_ends_the_computation():
+    maps.row_of.cache_clear()
+    query = urlencode(MAP | {"map_y_n": "60", "steps": "999"}).encode()
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": "/api/diagram", "raw_path": b"/api/diagram", "query_string": query, "root_path": "",
+        "headers": [(b"host", HOST.encode())], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+    }  # fmt: skip
+
+    async def cut() -> int:
+        closed, lines = anyio.Event(), 0
+
+        async def receive():
+            await closed.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            nonlocal lines
+            lines += message.get("body", b"").count(b"\n")
+            if lines >= 4:
+                closed.set()
+
+        await application(Store("."))(scope, receive, send)
+        return lines
+
+    # in a thread of its own: a browser test in this process may have left a loop running
+    with start_blocking_portal() as portal:
+        lines = portal.call(cut)
+    assert 4 <= lines < 12
+    assert maps.row_of.cache_info().misses < 12
 
 
 def test_rows_come_from_coarse_to_fine():
@@ -221,7 +320,7 @@ def test_what_the_page_loads_first_is_compressed(client):
 
 
 def test_data_has_the_digits_of_the_kernel(client):
-    text = client.get("/api/export", params={"lr": "2.4", "steps": "50"}).text
+    text = client.get("/api/export", params={"lr": "2.4", "steps": "50", "format": "csv"}).text
     head, *rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
     ds = parse({"lr": 2.4, "steps": 50}).run()
     assert [float(row[head.index("loss")]) for row in rows] == ds.loss.values.tolist()
@@ -230,6 +329,54 @@ def test_data_has_the_digits_of_the_kernel(client):
 @pytest.mark.parametrize(("kind", "magic"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_figures_are_files(client, kind, magic):
     assert client.get("/api/figure", params={"format": kind, "steps": "300"}).content.startswith(magic)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "kind", "size"),
+    [({"steps": "300"}, "loss-sharpness", "svg", "single"),
+     ({"model": "digits", "steps": "40"}, "loss-split", "png", "double"),
+     ({"optimizer": "heavy-ball", "lr": "1", "steps": "99"}, "phase-portrait", "pdf", "slide")],
+)  # fmt: skip
+def test_script_draws_the_exported_figure(client, tmp_path, monkeypatch, asked, name, kind, size):
+    params = asked | {"name": name, "format": kind, "size": size}
+    answer = client.get("/api/figure", params=params | {"as": "script"})
+    assert answer.headers["content-disposition"].endswith(f'eoslab-{name}.py"')
+    monkeypatch.chdir(tmp_path)
+    exec(compile(answer.text, "script", "exec"), {})
+    assert (tmp_path / f"eoslab-{name}.{kind}").read_bytes() == client.get("/api/figure", params=params).content
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": "phase-map"}, {"name": "nothing"}, {"format": "gif"}, {"size": "huge"}]
+)
+def test_wrong_figures_are_refused(client, wrong):
+    assert client.get("/api/figure", params={"steps": "9"} | wrong).status_code == 400
+
+
+def test_widths_of_figures_are_those_of_journals(client):
+    widths = {}
+    for size in ("single", "double", "slide"):
+        png = client.get("/api/figure", params={"format": "png", "steps": "50", "size": size}).content
+        widths[size] = struct.unpack(">I", png[16:20])[0] / 300
+    assert widths["single"] == pytest.approx(3.25, abs=0.01)
+    assert widths["double"] == pytest.approx(6.75, abs=0.01)
+    assert widths["slide"] > widths["double"]
+
+
+def test_bibtex_cites_the_toolkit_and_the_paper(client):
+    text = client.get("/api/export", params={"format": "bib"}).text
+    assert f"version = {{{eoslab.__version__}}}" in text
+    assert "2503.02809" in text
+    assert text.count("{") == text.count("}")
+
+
+def test_overlays_are_messages(client):
+    head, rows = decoded(client.get("/api/overlay", params={"overlay": "flow", "steps": "50"}).content)
+    assert head["overlay"] == "flow"
+    assert len(rows["loss"]) == head["n"] > 50
+    head, _ = decoded(client.get("/api/overlay", params={"overlay": "predicted", "lr": "1.5"}).content)
+    assert "stays below" in head["absent"]
+    assert client.get("/api/overlay", params={"overlay": "nothing"}).status_code == 400
 
 
 def test_stored_runs_are_listed_and_shown(client, store):

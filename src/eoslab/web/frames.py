@@ -18,8 +18,8 @@ from eoslab.core.vocabulary import title
 from eoslab.plots.reading import Run
 from eoslab.plots.thinning import extremes
 from eoslab.results.summary import verdict_sentence
-from eoslab.theory.check import check
 from eoslab.web.request import Request
+from eoslab.web.verdict import attempt, beside, edge_at
 
 __all__ = ["error_frame", "frame", "of_dataset", "pack"]
 
@@ -50,12 +50,13 @@ def error_frame(id: Any, error: EoslabError) -> bytes:
 
 
 def frame(request: Request, id: Any = 0, width: int = 900, log_x: bool = False) -> bytes:
-    """Compute a trajectory and pack it with its verdict and what theory says about it."""
+    """Compute a trajectory and pack it with its verdict, what theory says about it, and what to try."""
     began = time.perf_counter()
     ds = request.run()
     took = time.perf_counter() - began
     header = {"id": id, "ms": round(1e3 * took, 2), "command": request.command, "python": request.python}
-    return of_dataset(ds, header | {"theory": _theory(request, int(ds["T1"]))}, width, log_x)
+    more = {"theory": beside(request, ds), "edge_at": edge_at(request), "attempt": attempt(request, ds)}
+    return of_dataset(ds, header | more, width, log_x)
 
 
 def of_dataset(ds: Any, header: dict[str, Any], width: int = 900, log_x: bool = False) -> bytes:
@@ -81,7 +82,7 @@ def of_dataset(ds: Any, header: dict[str, Any], width: int = 900, log_x: bool = 
     outcome, regime, last = run.word("outcome"), run.word("regime"), max(n - 1, 0)
     facts = {
         "rows": list(columns),
-        "params": run.params,
+        "params": run.params[:4],
         "steps": int(run.scalar("steps")),
         "lr": _finite(run.lr),
         "threshold": _finite(run.threshold),
@@ -100,30 +101,6 @@ def of_dataset(ds: Any, header: dict[str, Any], width: int = 900, log_x: bool = 
         "phases": [[title(s.phase), s.start, s.stop] for s in run.segments()],
     }
     return pack(header | facts, rows)
-
-
-def _theory(request: Request, measured: int) -> dict[str, Any] | None:
-    """What the statements say from the start alone; None where the theory does not speak about the run."""
-    if request.model.name != "minimalist" or request.rule.name != "gd":
-        return None
-    try:
-        entry, main, regimes = check(
-            request.model, request.rule.lr, request.w0, steps=0, only=["3.2", "4.6'", "8"]
-        )
-    except (EoslabError, ArithmeticError, ValueError):
-        return None
-    name, _, standing = regimes.note.partition(": ")
-    reached = measured if measured >= 0 else None
-    found: dict[str, Any] = {"regime": name, "standing": standing, "measured_T1": reached}
-    if entry.applies and isinstance(entry.predicted.get("T1"), tuple):
-        low, high = entry.predicted["T1"]  # type: ignore[misc]
-        found["T1"] = [_finite(low), _finite(high)]
-    if main.applies and isinstance(main.predicted.get("delta"), float):
-        found["delta"] = _finite(main.predicted["delta"])  # type: ignore[arg-type]
-    failing = [h.name for h in entry.hypotheses if not h.holds]
-    if failing:
-        found["fails"] = failing[0]
-    return found
 
 
 def _finite(x: float) -> float | None:

@@ -9,36 +9,62 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from eoslab.core import catalog
 from eoslab.core.errors import InvalidArgument, whole
+from eoslab.plots import FIGURES
 from eoslab.results.grid import parse_value
+from eoslab.web import presets, tour
+from eoslab.web.datasets import Digits
+from eoslab.web.defaults import TABLES, VERSION, table
 
-__all__ = ["DEFAULT_LR", "DEFAULT_STEPS", "MAX_STEPS", "OPTION_OF", "Request", "catalogue", "models", "parse"]
+__all__ = ["MAX_STEPS", "OPTION_OF", "Request", "catalogue", "models", "parse"]
 
-#: The start of ``eoslab run`` without options.
-DEFAULT_LR, DEFAULT_STEPS = 2.4, 3000
 #: Longer runs are for the command line: a page has no use for more points than it has pixels.
 MAX_STEPS = 200_000
 #: Largest magnitude of any parameter. Beyond it there is nothing to see but overflow.
 LARGEST = 1e9
 #: Settings that the command line calls otherwise.
 OPTION_OF = {"beta_min": "floor"}
-#: What a request may hold besides parameters.
-PLAIN = ("model", "optimizer", "lr", "init", "steps")
-#: Learning rates at which the default start of a model shows something.
-START_LR = {"minimalist": DEFAULT_LR, "uv": 0.6, "quadratic": 1.5, "berthier": 0.05, "scalar-product": 0.2}
+#: Figures that the run of a model can have; what a run lacks is said when it is asked for.
+EXPORTED = (
+    "loss-sharpness", "loss-split", "gfs", "gfs-phases", "phase-portrait", "displacement", "stable-set", "phases",
+    "theory", "directions",
+)  # fmt: skip
+#: The learning rate of a model that no table of defaults knows: one that was plugged in.
+OTHER_LR = 0.3
 
 
 @dataclass(frozen=True)
 class Request:
-    """One trajectory: everything that it depends on."""
+    """One trajectory: everything that it depends on.
 
-    model: Any
+    ``chosen`` is what the controls set: a model of the catalogue, or a data set whose model and start follow from
+    ``given``, the start as typed.
+    """
+
+    chosen: Any
     rule: Any
-    w0: tuple[float, ...]
+    given: tuple[float, ...]
     steps: int
+
+    @property
+    def of_data(self) -> bool:
+        """Whether the model was made from data."""
+        return isinstance(self.chosen, Digits)
+
+    @property
+    def model(self) -> Any:
+        """The model that runs."""
+        return self.chosen.model if self.of_data else self.chosen
+
+    @cached_property
+    def w0(self) -> tuple[float, ...]:
+        """The point at which it starts."""
+        w0: tuple[float, ...] = self.chosen.start(self.given) if self.of_data else self.given
+        return w0
 
     def run(self) -> Any:
         """The labelled trajectory."""
@@ -50,91 +76,137 @@ class Request:
     def command(self) -> str:
         """The same run on the command line."""
         words = ["eoslab run"]
-        if self.model.name != "minimalist":
-            words.append(f"--model {self.model.name}")
-        for name, value in self.model.settings.items():
+        if self.of_data:
+            words += self.chosen.words
+        elif self.chosen.name != table()["model"]:
+            words.append(f"--model {self.chosen.name}")
+        for name, value in self.chosen.settings.items():
             plain = name in ("lambda1", "lambda2", "b")
             words.append(f"--{name} {value!r}" if plain else f"--param {name}={value!r}")
-        if self.rule.name != "gd":
+        if self.rule.name != table()["optimizer"]:
             words.append(f"--optimizer {self.rule.name}")
         words += [f"--{OPTION_OF.get(n, n).replace('_', '-')} {v!r}" for n, v in self.rule.settings.items()]
-        words.append(f"--init={','.join(map(repr, self.w0))} --steps {self.steps}")
+        words.append(f"--init={','.join(map(repr, self.given))} --steps {self.steps}")
         return " ".join(words)
 
     @property
     def python(self) -> str:
         """The same run in Python."""
-        model, rule = (
-            f"{type(x).__name__}({', '.join(f'{k}={v!r}' for k, v in x.settings.items())})"
-            for x in (self.model, self.rule)
-        )
-        head = "import eoslab\n"
-        rule_home = "eoslab.optimizers"
+        imports, before, model = ["import eoslab"], "", f"eoslab.models.{_call(self.chosen)}"
+        start = repr(list(self.given))
+        if self.of_data:
+            more, before, draw = self.chosen.code
+            imports.append(more)
+            model, start = "model", draw.format(*map(repr, self.given))
+            before += "\n"
+        rule = f"eoslab.optimizers.{_call(self.rule)}"
         if not hasattr(__import__("eoslab").optimizers, type(self.rule).__name__):
-            head += f"from {type(self.rule).__module__} import {type(self.rule).__name__}\n"
-            rule_home = ""
-        rule = f"{rule_home}.{rule}" if rule_home else rule
+            imports.append(f"from {type(self.rule).__module__} import {type(self.rule).__name__}")
+            rule = _call(self.rule)
+        head = "\n".join(imports)
         return (
-            f"{head}\nds = eoslab.trajectory(\n    eoslab.models.{model},\n    {rule},\n"
-            f"    {list(self.w0)!r},\n    steps={self.steps},\n)\n"
+            f"{head}\n\n{before}ds = eoslab.trajectory(\n    {model},\n    {rule},\n"
+            f"    {start},\n    steps={self.steps},\n)\n"
         )
+
+
+def _call(item: Any) -> str:
+    return f"{type(item).__name__}({', '.join(f'{k}={v!r}' for k, v in item.settings.items())})"
 
 
 def models() -> dict[str, Any]:
-    """Models with controls: a handful of numbers each. Models of data are not chosen by sliders."""
-    return {
+    """Models with controls: a handful of numbers each, or a data set with a start."""
+    found = {
         name: item
         for name, item in catalog.plugins("eoslab.models").items()
         if isinstance(getattr(item, "params", None), tuple) and all(f.default is not MISSING for f in fields(item))
     }
+    return found | {Digits.name: Digits}
 
 
 def catalogue() -> dict[str, Any]:
-    """What there is to choose from, for the page's controls."""
-    found: dict[str, Any] = {"models": {}, "optimizers": {}, "max_steps": MAX_STEPS, "steps": DEFAULT_STEPS}
-    for name, item in models().items():
-        found["models"][name] = {
-            "about": (inspect.getdoc(item) or "").split("\n")[0],
+    """What there is to choose from, for the page's controls, its presets and its tour."""
+    from eoslab.web.maps import axes_of
+    from eoslab.web.overlays import offered
+
+    rules = catalog.plugins("eoslab.optimizers")
+    kinds = models()
+    return {
+        "models": {
+            name: {
+                "about": _about(item),
+                "settings": [f.name for f in fields(item)],
+                "params": list(item.params),
+                "axes": axes_of(name),
+                "optimizers": [r for r, rule in rules.items() if name in (getattr(rule, "models", None) or kinds)],
+            }
+            for name, item in kinds.items()
+        },
+        "optimizers": {
+            name: {
+                "about": _about(item),
+                "settings": [OPTION_OF.get(f.name, f.name) for f in fields(item) if f.name != "lr"],
+            }
+            for name, item in rules.items()
+        },
+        "overlays": {name: {r: offered(item, rule) for r, rule in rules.items()} for name, item in kinds.items()},
+        "defaults": {version: completed(version) for version in TABLES},
+        "version_of_links": VERSION,
+        "max_steps": MAX_STEPS,
+        "presets": presets.listed(),
+        "tour": tour.listed(),
+        "figures": [{"name": f.name, "title": f.title} for f in FIGURES.values() if f.name in EXPORTED],
+    }
+
+
+def completed(version: Any = VERSION, tables: Mapping[int, dict[str, Any]] = TABLES) -> dict[str, Any]:
+    """The defaults of a version of links, with what was plugged in since as it is today."""
+    known = table(version, tables)
+    plain = {
+        name: {
+            "lr": OTHER_LR,
             "settings": {f.name: f.default for f in fields(item)},
-            "params": list(item.params),
             "start": list(item.default_w0),
-            "lr": START_LR.get(name, 0.3),
         }
-    for name, item in catalog.plugins("eoslab.optimizers").items():
-        found["optimizers"][name] = {
-            "about": (inspect.getdoc(item) or "").split("\n")[0],
-            "settings": {OPTION_OF.get(f.name, f.name): f.default for f in fields(item) if f.name != "lr"},
-            "models": list(getattr(item, "models", None) or found["models"]),
-        }
-    return found
+        for name, item in models().items()
+    }
+    rules = {
+        name: {OPTION_OF.get(f.name, f.name): f.default for f in fields(item) if f.name != "lr"}
+        for name, item in catalog.plugins("eoslab.optimizers").items()
+    }
+    return {**known, "models": plain | known["models"], "optimizers": rules | known["optimizers"]}
 
 
-def parse(asked: Mapping[str, Any]) -> Request:
+def _about(item: Any) -> str:
+    return (inspect.getdoc(item) or "").split("\n")[0].replace("``", "")
+
+
+def parse(asked: Mapping[str, Any], tables: Mapping[int, dict[str, Any]] = TABLES) -> Request:
     """The request that a message or a query describes; keys that mean nothing here are ignored.
 
-    Raises :class:`~eoslab.core.errors.InvalidArgument` or UnknownName, with the name of the field.
+    ``v`` says which defaults stand for keys that are absent (today's without it). Raises
+    :class:`~eoslab.core.errors.InvalidArgument` or UnknownName, with the name of the field.
     """
-    name = str(asked.get("model", "minimalist"))
+    defaults = completed(asked.get("v", max(tables)), tables)
+    name = str(asked.get("model", defaults["model"]))
     kinds = models()
     if name not in kinds:
         catalog.find("eoslab.models", name, "model")
         raise InvalidArgument("model", name, f"one of {', '.join(kinds)}")
-    rule_kind = catalog.find("eoslab.optimizers", str(asked.get("optimizer", "gd")), "optimizer")
+    rule_name = str(asked.get("optimizer", defaults["optimizer"]))
+    rule_kind = catalog.find("eoslab.optimizers", rule_name, "optimizer")
     allowed = getattr(rule_kind, "models", None)
     if allowed is not None and name not in allowed:
         raise InvalidArgument("optimizer", rule_kind.name, f"an optimizer that is defined for the model {name}")
-    kind = kinds[name]
-    model = kind(**{f.name: _number(asked, f.name, f.default) for f in fields(kind)})
-    settings = {
-        f.name: _number(asked, OPTION_OF.get(f.name, f.name), f.default)
-        for f in fields(rule_kind)
-        if f.name != "lr"
-    }
-    rule = rule_kind(lr=_number(asked, "lr", START_LR.get(name, 0.3)), **settings)
-    steps = whole("steps", _number(asked, "steps", DEFAULT_STEPS), 1)
+    kind, own, of_rule = kinds[name], defaults["models"][name], defaults["optimizers"][rule_name]
+    chosen = kind(**{f.name: _number(asked, f.name, own["settings"][f.name]) for f in fields(kind)})
+    options = {f.name: OPTION_OF.get(f.name, f.name) for f in fields(rule_kind) if f.name != "lr"}
+    settings = {field: _number(asked, option, of_rule[option]) for field, option in options.items()}
+    rule = rule_kind(lr=_number(asked, "lr", own["lr"]), **settings)
+    steps = whole("steps", _number(asked, "steps", defaults["steps"]), 1)
     if steps > MAX_STEPS:
         raise InvalidArgument("steps", steps, f"at most {MAX_STEPS}; for longer runs take eoslab run")
-    return Request(model, rule, _start(asked, kind), steps)
+    return Request(chosen, rule, _start(asked, kind, own["start"]), steps)
 
 
 def _number(asked: Mapping[str, Any], name: str, default: Any) -> float:
@@ -148,10 +220,13 @@ def _number(asked: Mapping[str, Any], name: str, default: Any) -> float:
     return float(value)
 
 
-def _start(asked: Mapping[str, Any], kind: Any) -> tuple[float, ...]:
-    init = asked.get("init", kind.default_w0)
+def _start(asked: Mapping[str, Any], kind: Any, default: Any) -> tuple[float, ...]:
+    init = asked.get("init", default)
     if isinstance(init, str):
         init = init[:400].split(",")
     if not isinstance(init, (list, tuple)) or len(init) != len(kind.params):
         raise InvalidArgument("init", repr(init)[:60], f"{len(kind.params)} numbers: {', '.join(kind.params)}")
-    return tuple(_number({name: x}, name, 0.0) for name, x in zip(kind.params, init, strict=True))
+    start = tuple(_number({name: x}, name, 0.0) for name, x in zip(kind.params, init, strict=True))
+    if "sd" in kind.params and start[kind.params.index("sd")] < 0:
+        raise InvalidArgument("init", start, "a spread ≥ 0 after alpha")
+    return start

@@ -8,7 +8,6 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -33,7 +32,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from eoslab import __version__
 from eoslab.core.errors import EoslabError, InvalidArgument, RunNotFound, UnknownName
-from eoslab.web import frames, live, maps
+from eoslab.web import export, frames, live, maps, overlays
+from eoslab.web.records import record
 from eoslab.web.request import catalogue, parse
 
 __all__ = ["application", "serve"]
@@ -56,11 +56,12 @@ HEADERS = (
 SMALLER = Middleware(GZipMiddleware)
 #: A report has its style and its pictures in it.
 REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-downloads"
-TYPES = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
 
 #: Neither the kernel cache nor matplotlib is made for several threads at once. Maps have a lock of their own:
 #: the first map of a model compiles for seconds, and sliders go on meanwhile.
 _computing, _mapping, _drawing = threading.Lock(), threading.Lock(), threading.Lock()
+#: Curves over a run: their integrators and eigensolvers are interpreted, so that one at a time is enough.
+_overlaying = threading.Lock()
 
 
 class Guard:
@@ -115,6 +116,7 @@ def application(store: Any = None, closing: Callable[[], bool] = lambda: False) 
             Route("/", _page, middleware=[SMALLER]),
             Route("/healthz", _health),
             Route("/api/catalogue", _catalogue, middleware=[SMALLER]),
+            Route("/api/overlay", _overlay),
             Route("/api/diagram", _diagram),
             Route("/api/figure", _figure),
             Route("/api/export", _export),
@@ -214,15 +216,26 @@ def _answer(text: str) -> bytes:
         return frames.error_frame(id, error)
 
 
+async def _overlay(http: Http) -> Response:
+    """A curve over the run, on request: it may take a second, and sliders go on meanwhile."""
+    request, name = parse(http.query_params), http.query_params.get("overlay", "")
+
+    def compute() -> bytes:
+        with _overlaying:
+            return overlays.overlay(request, name)
+
+    return Response(await anyio.to_thread.run_sync(compute), media_type="application/octet-stream")
+
+
 async def _diagram(http: Http) -> Response:
-    asked = maps.diagram(http.query_params)
+    asked = await anyio.to_thread.run_sync(maps.diagram, dict(http.query_params))
 
     def row(number: int) -> dict[str, Any]:
         with _mapping:
             return asked.row(number)
 
     async def rows() -> AsyncIterator[bytes]:
-        yield maps.line(asked.head())
+        yield maps.line(await anyio.to_thread.run_sync(asked.head))
         for number, stride in asked.order():
             # a closed connection cancels here, between two rows
             if await http.is_disconnected():
@@ -237,43 +250,41 @@ async def _diagram(http: Http) -> Response:
 
 
 async def _figure(http: Http) -> Response:
+    """A figure by the code of ``eoslab figure``, or the script that draws it."""
     request, query = parse(http.query_params), http.query_params
-    kind, name, size = query.get("format", "svg"), query.get("name", "loss-sharpness"), query.get("size", "double")
-    if kind not in TYPES:
-        raise UnknownName("format", kind, TYPES)
-    if size not in ("single", "double", "slide"):
-        raise UnknownName("size", size, ("single", "double", "slide"))
+    asked = export.Figure(
+        query.get("name", "loss-sharpness"), query.get("format", "svg"), query.get("size", "double")
+    )
+    if query.get("as") == "script":
+        text = export.script(request, asked)
+        return Response(text, media_type="text/x-python; charset=utf-8", headers=_attachment(asked.script_name))
 
     def draw() -> bytes:
-        from eoslab.plots import draw, render
-
         with _computing:
             ds = request.run()
         with _drawing:
-            return render(draw(name, ds, size=size), kind, size=size)
+            return asked.draw(ds)
 
     data = await anyio.to_thread.run_sync(draw)
-    return Response(data, media_type=TYPES[kind], headers=_attachment(f"eoslab-{name}.{kind}"))
+    return Response(data, media_type=export.TYPES[asked.kind], headers=_attachment(asked.file_name))
 
 
 async def _export(http: Http) -> Response:
-    request, kind = parse(http.query_params), http.query_params.get("format", "csv")
-    if kind not in ("csv", "npz"):
-        raise UnknownName("format", kind, ("csv", "npz"))
+    """The data, or how to cite the toolkit."""
+    kind = http.query_params.get("format", "csv")
+    if kind == "bib":
+        return Response(export.bibtex(), media_type="application/x-bibtex", headers=_attachment("eoslab.bib"))
+    request = parse(http.query_params)
+    if kind not in export.DATA:
+        raise UnknownName("format", kind, (*export.DATA, "bib"))
 
     def write() -> bytes:
-        from eoslab.results.export import WRITERS
-
         with _computing:
             ds = request.run().assign_attrs(command=request.command)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "run"
-            WRITERS[kind](ds, path, "of the explorer")
-            return path.read_bytes()
+        return export.data(ds, kind)
 
     data = await anyio.to_thread.run_sync(write)
-    media = "text/csv; charset=utf-8" if kind == "csv" else "application/octet-stream"
-    return Response(data, media_type=media, headers=_attachment(f"eoslab-run.{kind}"))
+    return Response(data, media_type=export.DATA[kind], headers=_attachment(f"eoslab-run.{kind}"))
 
 
 def _attachment(name: str) -> dict[str, str]:
@@ -294,7 +305,7 @@ class Runs:
         """What a table shows of every run."""
 
         def read() -> dict[str, Any]:
-            return {"store": str(self.store.root), "runs": [_record(run) for run in reversed(self.store.list())]}
+            return {"store": str(self.store.root), "runs": [record(run) for run in reversed(self.store.list())]}
 
         return JSONResponse(await anyio.to_thread.run_sync(read))
 
@@ -348,11 +359,3 @@ class Runs:
         if found is None:
             raise RunNotFound(f"no run {id[:40]!r} in {self.store.root}")
         return found
-
-
-def _record(run: Any) -> dict[str, Any]:
-    keys = ("id", "created", "model", "optimizer", "parameters", "outcome", "regime", "lr", "steps", "final_loss",
-            "threshold", "max_eta_sharpness", "verdict", "problem")  # fmt: skip
-    status = run.live if not run.problem else None
-    more = {"seed": run.attributes.get("seed"), "live": asdict(status) if status else None}
-    return {key: getattr(run, key) for key in keys} | more

@@ -6,38 +6,85 @@
 interface Catalogue {
   models: Record<string, CatalogueModel>;
   optimizers: Record<string, CatalogueOptimizer>;
+  /** Curves that can be drawn over a run, by model and optimizer (overlays.py). */
+  overlays: Record<string, Record<string, CurveOffer[]>>;
+  /** What an omitted key of a link stands for, by the version of the link (defaults.py). */
+  defaults: Record<string, Defaults>;
+  version_of_links: number;
+  presets: PresetOffer[];
+  tour: TourStep[];
+  figures: { name: string; title: string }[];
   /** Most steps that a page may ask for. */
   max_steps: number;
-  /** Steps of the default run. */
-  steps: number;
   version: string;
 }
 
 interface CatalogueModel {
   about: string;
-  settings: Record<string, number>;
+  settings: string[];
   params: string[];
-  /** Default start, one number for each of `params`. */
-  start: number[];
-  lr: number;
+  /** Axes that its phase maps can have. */
+  axes: NamedAxis[];
+  /** Optimizers that can be chosen with it. */
+  optimizers: string[];
 }
 
 interface CatalogueOptimizer {
   about: string;
-  settings: Record<string, number>;
-  /** Models with which it can be chosen. */
-  models: string[];
+  settings: string[];
 }
 
-/** What the statements of the theory say from the start alone (frames.py). */
-interface Theory {
+interface Defaults {
+  model: string;
+  optimizer: string;
+  steps: number;
+  /** Start: one number for each of the model's `params`; slider: ends of the slider of the learning rate. */
+  models: Record<string, { lr: number; settings: Record<string, number>; start: number[] }>;
+  optimizers: Record<string, Record<string, number>>;
+}
+
+interface CurveOffer {
+  name: string;
+  title: string;
+  about: string;
+}
+
+/** Settings under the names of the command's options, as they would be typed. */
+type Asked = Record<string, string | number | number[]>;
+
+interface PresetOffer {
+  key: string;
+  group: string;
+  title: string;
+  asked: Asked;
   regime: string;
-  standing: string;
-  measured_T1: number | null;
-  T1?: [number | null, number | null];
-  delta?: number | null;
+}
+
+interface TourStep {
+  key: string;
+  title: string;
+  text: string;
+  attempt: string;
+  asked: Asked;
+}
+
+/** What the statements of the theory say from the start alone, beside the run (verdict.py). */
+interface Theory {
+  /** What, theory, this run, and whether they agree (null: nothing is proved, or too early to tell). */
+  rows: [what: string, theory: string, run: string, agrees: boolean | null][];
   /** The first hypothesis of the entry-time theorem that does not hold. */
   fails?: string;
+}
+
+/** A curve over the run: a message with its own steps (overlays.py). */
+interface Curve {
+  overlay: string;
+  title: string;
+  /** How far it goes, if not to the end. */
+  note: string;
+  /** Why this run has none; then there are no rows. */
+  absent: string;
+  rows: Rows;
 }
 
 /** Header of a binary message about a trajectory (frames.py). */
@@ -47,6 +94,10 @@ interface FrameHeader {
   command: string;
   python?: string;
   theory?: Theory | null;
+  /** |α| at the threshold, where the first component is α. */
+  edge_at?: number | null;
+  /** A learning rate at which a stable run reaches the edge. */
+  attempt?: number | null;
   /** Names of the rows that follow the header, in their order. */
   rows: string[];
   /** Length of each row. */
@@ -100,6 +151,17 @@ interface DiagramHead {
   y: DiagramAxis;
   regimes: string[];
   threshold: number | null;
+  steps: number;
+  /** Whether there are fewer cells than asked for, to save time. */
+  coarser: boolean;
+  boundaries: Boundary[];
+}
+
+/** A boundary of the theory, in units of the axes (outlines.py). */
+interface Boundary {
+  name: string;
+  title: string;
+  lines: [x: number[], y: number[]][];
 }
 
 interface DiagramAxis {
@@ -119,6 +181,8 @@ interface DiagramRow {
   ratio: (number | null)[];
   /** First step above the threshold, -1 for never. */
   crossing: number[];
+  /** Steps from the edge to the last phase; -1 never at the edge, -2 not over. */
+  edge_steps: number[];
 }
 
 /** The answer of /api/runs. */
@@ -245,6 +309,10 @@ interface AxisRange {
   lo: number;
   hi: number;
   log: boolean;
+}
+
+interface NamedAxis extends AxisRange {
+  name: string;
 }
 
 // -- the plotting library, as far as it is used ----------------------------------------------------

@@ -20,14 +20,20 @@ export function link() {
   if (session.logX) {
     query.set("xscale", "log");
   }
+  if (session.timeX) {
+    query.set("xunit", "time");
+  }
+  if (session.over.size) {
+    query.set("over", [...session.over].join(","));
+  }
+  if (!session.boundaries) {
+    query.set("theory", "off");
+  }
   for (const pin of session.pins) {
     query.append("pin", pin.query);
   }
   if (session.view === "runs" && session.chosen.length) {
     query.set("runs", session.chosen.join(","));
-  }
-  if (session.view === "runs" && session.overTime) {
-    query.set("x", "time");
   }
   if (session.view === "live" && session.live) {
     query.set("run", session.live);

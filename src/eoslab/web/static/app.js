@@ -1,6 +1,7 @@
 // The page of the explorer: its parts, connected. The mathematics is the server's; nothing of it is repeated here.
 import { mountAsking } from "./asking.js";
 import { mountControls } from "./controls.js";
+import { mountCurves } from "./curves.js";
 import { mountExplore } from "./explore.js";
 import { mountExports } from "./exports.js";
 import { mountKeys } from "./keys.js";
@@ -15,6 +16,7 @@ import { mountViews } from "./views/router.js";
 mountControls();
 mountVerdict();
 mountExplore();
+mountCurves();
 mountTable();
 mountMinimap();
 mountPins();

@@ -1,14 +1,5 @@
 // The axes of a phase map: which there are, where a trajectory lies on them, and the trajectory at a place.
 
-/** @param {string} name @param {number} value @returns {AxisRange} */
-function startAxis(name, value) {
-  const label = `${name} at the start`;
-  if (value > 0 && value < 0.05) {
-    return { label, lo: 1e-6, hi: 1, log: true };
-  }
-  return { label, lo: 0.02, hi: Math.max(2, 2 * value), log: false };
-}
-
 /**
  * The axes that a model offers, each with a range around what is usual.
  * @param {Settings} state
@@ -16,22 +7,7 @@ function startAxis(name, value) {
  * @returns {Record<string, AxisRange>}
  */
 export function axesOf(state, catalogue) {
-  const model = catalogue.models[state.model];
-  const [lo, hi] = state.model === "minimalist" ? [0.5, 5] : [model.lr / 10, model.lr * 4];
-  /** @type {Record<string, AxisRange>} */
-  const axes = { lr: { label: "learning rate η", lo, hi, log: false } };
-  if (state.model === "minimalist") {
-    axes.ratio = { label: "λ₂/λ₁", lo: 2e-4, hi: 0.5, log: true };
-  }
-  for (const [name, value] of Object.entries(model.settings)) {
-    if (value > 0) {
-      axes[name] = { label: name, lo: value / 30, hi: value * 30, log: true };
-    }
-  }
-  model.params.forEach((name, i) => {
-    axes[`${name}_0`] = startAxis(name, model.start[i]);
-  });
-  return axes;
+  return Object.fromEntries(catalogue.models[state.model].axes.map(({ name, ...range }) => [name, range]));
 }
 
 /**

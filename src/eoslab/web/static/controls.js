@@ -3,7 +3,7 @@ import { go, record, remember } from "./address.js";
 import { element, list, button, make } from "./dom.js";
 import { Field } from "./field.js";
 import { catalogue, publish, session, subscribe } from "./session.js";
-import { PRESETS, defaults, preset } from "./state.js";
+import { defaults, preset } from "./state.js";
 
 /** Symbols of parameters. @type {Record<string, string>} */
 const NAMES = {
@@ -12,6 +12,7 @@ const NAMES = {
   alpha: "α₀",
   beta1: "β₁₀",
   beta2: "β₂₀",
+  sd: "σ",
   b: "b",
   lr: "η",
   epsilon: "ε",
@@ -46,20 +47,38 @@ function changed(entry = false) {
   }
 }
 
+/** One column: the fields that are changed less often are folded, so that the plots are near. */
+const narrow = matchMedia("(max-width: 1099px)");
+
 /**
+ * Fields with a title; empty if there are none.
  * @param {string} title
+ * @param {boolean} folds where the page is narrow
  * @param {Field[]} content
  */
-function group(title, content) {
-  return make("fieldset", {}, make("legend", { textContent: title }), ...content.map((field) => field.box));
+function group(title, folds, content) {
+  const boxes = content.map((field) => field.box);
+  if (!boxes.length) {
+    return [];
+  }
+  if (!folds) {
+    return [make("fieldset", {}, make("legend", { textContent: title }), ...boxes)];
+  }
+  const open = !narrow.matches || opened.has(title);
+  const fold = make("details", { className: "fold", open }, make("summary", { textContent: title }), ...boxes);
+  fold.addEventListener("toggle", () => (fold.open ? opened.add(title) : opened.delete(title)));
+  return [fold];
 }
+
+/** Groups that the reader has unfolded: another model does not fold them again. @type {Set<string>} */
+const opened = new Set();
 
 /**
  * A field, found again under its key.
- * @param {Omit<ConstructorParameters<typeof Field>[0], "model">} what
+ * @param {ConstructorParameters<typeof Field>[0]} what
  */
 function addField(what) {
-  const field = new Field({ ...what, model: session.settings.model }, changed);
+  const field = new Field(what, changed);
   fields.set(what.key, field);
   return field;
 }
@@ -92,7 +111,7 @@ function start(name, i) {
     key: `${name}_0`,
     label: NAMES[name] ?? `${name}₀`,
     spoken: `${name} at the start`,
-    base: catalogue.models[session.settings.model].start[i],
+    base: defaults(catalogue, session.settings.model).init[i],
     read: () => session.settings.init[i],
     write: (value) => {
       session.settings.init = session.settings.init.with(i, value);
@@ -129,7 +148,11 @@ function choice(key, label, options, choose) {
  */
 function withModel(model) {
   const { optimizer } = session.settings;
-  return defaults(catalogue, model, catalogue.optimizers[optimizer].models.includes(model) ? optimizer : "gd");
+  return defaults(
+    catalogue,
+    model,
+    catalogue.models[model].optimizers.includes(optimizer) ? optimizer : undefined,
+  );
 }
 
 /**
@@ -138,7 +161,7 @@ function withModel(model) {
  */
 function withOptimizer(optimizer) {
   const { settings } = session;
-  const kept = ["lr", "steps", "init", ...Object.keys(catalogue.models[settings.model].settings)];
+  const kept = ["lr", "steps", "init", ...catalogue.models[settings.model].settings];
   const keep = Object.fromEntries(kept.map((key) => [key, settings[key]]));
   return { ...defaults(catalogue, settings.model, optimizer), ...keep };
 }
@@ -147,26 +170,28 @@ function withOptimizer(optimizer) {
 function build() {
   const { model, optimizer } = session.settings;
   const ofModel = catalogue.models[model];
+  element("about").textContent = ofModel.about;
   const base = defaults(catalogue, model, optimizer);
-  const rules = Object.keys(catalogue.optimizers).filter((o) => catalogue.optimizers[o].models.includes(model));
   // beta1 and beta2 are moments of an optimizer, unless the model calls two of its own numbers so
-  const descent = ["lr", ...Object.keys(catalogue.optimizers[optimizer].settings), "steps"].filter(
-    (key) => !["beta1", "beta2"].includes(key) || !(key in ofModel.settings),
+  const descent = ["lr", ...catalogue.optimizers[optimizer].settings, "steps"].filter(
+    (key) => !["beta1", "beta2"].includes(key) || !ofModel.settings.includes(key),
   );
   fields.clear();
   kind = model + optimizer;
   element("fields").replaceChildren(
     choice("model", "Model", Object.keys(catalogue.models), withModel),
-    choice("optimizer", "Optimizer", rules, withOptimizer),
-    group(
+    choice("optimizer", "Optimizer", ofModel.optimizers, withOptimizer),
+    ...group(
       "Descent",
+      false,
       descent.map((key) => plain(key, base)),
     ),
-    group(
+    ...group(
       "Loss",
-      Object.keys(ofModel.settings).map((key) => plain(key, base)),
+      true,
+      ofModel.settings.map((key) => plain(key, base)),
     ),
-    group("Start", ofModel.params.map(start)),
+    ...group("Start", true, ofModel.params.map(start)),
   );
 }
 
@@ -205,20 +230,22 @@ export function focusLearningRate() {
 export function mountControls() {
   build();
   const presets = list("preset");
-  presets.append(
-    new Option("choose …", ""),
-    ...Object.entries(PRESETS).map(([key, { title }]) => new Option(title, key)),
-  );
+  presets.append(new Option("choose …", ""));
+  for (const name of new Set(catalogue.presets.map((offer) => offer.group))) {
+    const offers = catalogue.presets.filter((offer) => offer.group === name);
+    presets.append(make("optgroup", { label: name }, ...offers.map(({ key, title }) => new Option(title, key))));
+  }
   presets.addEventListener("change", () => {
-    const key = presets.value;
-    if (key in PRESETS) {
-      go(preset(catalogue, PRESETS[key].set));
-      presets.value = key;
+    const offer = catalogue.presets.find(({ key }) => key === presets.value);
+    if (offer) {
+      session.cursorHeld = false;
+      go(preset(catalogue, offer.asked));
+      presets.value = offer.key;
     }
   });
   button("reset").addEventListener("click", () => {
     session.cursorHeld = false;
-    go(defaults(catalogue, session.settings.model, "gd"));
+    go(defaults(catalogue, session.settings.model));
   });
   element("controls").addEventListener("submit", (event) => event.preventDefault());
   subscribe("adopted", write);

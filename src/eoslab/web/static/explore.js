@@ -2,6 +2,7 @@
 import { remember } from "./address.js";
 import { button, element, input, list, plotBox } from "./dom.js";
 import { colour } from "./canvas.js";
+import { styleOf } from "./curves.js";
 import { Lines } from "./lines.js";
 import { portrait } from "./portrait.js";
 import { publish, session, subscribe } from "./session.js";
@@ -14,9 +15,11 @@ const PIN_DASH = [
   [2, 5],
 ];
 /** Components of an iterate, without the index of the start. @type {Record<string, string>} */
-const PLAIN = { alpha: "α", beta1: "β₁", beta2: "β₂" };
+const PLAIN = { alpha: "α", beta1: "β₁", beta2: "β₂", beta_1: "β₁" };
 /** Below it there is rounding only: a gap, not a flat line. */
 const FLOOR = 1e-16;
+/** A linear axis of a loss that diverges goes so many times beyond its first value. */
+const ESCAPED = 10;
 
 const loss = new Lines(plotBox("fig-loss"), hover);
 const sharpness = new Lines(plotBox("fig-sharp"), hover);
@@ -65,6 +68,41 @@ function pinned(name, x) {
   });
 }
 
+/**
+ * A curve at the steps of the run, between its own points on a straight line; gaps where it has none.
+ * @param {Curve} curve
+ * @param {string} name
+ * @param {Float32Array} x
+ */
+function at(curve, name, x) {
+  const steps = curve.rows.step;
+  const y = curve.rows[name];
+  let j = 0;
+  return Array.from(x, (step) => {
+    if (step < steps[0] || step > steps[steps.length - 1]) {
+      return null;
+    }
+    while (steps[j] < step) {
+      j++;
+    }
+    const part = steps[j] === step ? 1 : (step - steps[j - 1]) / (steps[j] - steps[j - 1]);
+    return part === 1 ? y[j] : y[j - 1] + part * (y[j] - y[j - 1]);
+  });
+}
+
+/**
+ * The curves over the run as series of a figure.
+ * @param {string} name
+ * @param {Float32Array} x
+ */
+function over(name, x) {
+  return [...session.curves].map(([key, curve]) => {
+    const y = at(curve, name, x);
+    const { dash, colour: word } = styleOf(key);
+    return { y: name === "loss" ? onScale(y) : y, colour: colour(word), dash, width: 1.6, beside: true };
+  });
+}
+
 /** Draw the current frame, if there is one and its figures are on the page. */
 export function redraw() {
   const { frame } = session;
@@ -73,25 +111,29 @@ export function redraw() {
   }
   const { rows } = frame;
   const x = rows.step;
+  const diverged = frame.diverged !== null;
   const end = frame.diverged !== null ? frame.diverged + 10 : Math.max(1, frame.steps);
-  /** @type {[number, number]} */
-  const span = [0, end];
+  const unit = session.timeX && frame.lr ? frame.lr : 1;
   const common = {
-    x,
+    x: unit === 1 ? x : x.map((step) => unit * step),
     logX: session.logX,
-    span,
-    bands: frame.phases,
-    hatch: frame.diverged,
-    mark: session.cursorHeld ? x[session.cursor] : null,
+    span: /** @type {[number, number]} */ ([0, unit * end]),
+    least: unit,
+    bands: frame.phases.map(([title, from, to]) => /** @type {Phase} */ ([title, unit * from, unit * to])),
+    hatch: frame.diverged === null ? null : unit * frame.diverged,
+    mark: session.cursorHeld ? unit * x[session.cursor] : null,
   };
   loss.draw({
     ...common,
     log: session.logLoss,
+    // a linear axis that holds what diverges would show nothing else
+    ceiling: diverged && !session.logLoss ? ESCAPED * rows.loss[0] : undefined,
     series: [
       { y: onScale(rows.loss_osc), colour: colour("red") },
       { y: onScale(rows.loss_conv), colour: colour("green") },
       { y: onScale(rows.loss), colour: colour("blue"), width: 1.5 },
       ...pinned("loss", x),
+      ...over("loss", x),
     ],
   });
   const tau = frame.threshold ?? NaN;
@@ -104,6 +146,7 @@ export function redraw() {
       { y: rows.sharpness, colour: colour("blue") },
       { y: rows.gfs_sharpness, colour: colour("green"), dash: [6, 4] },
       ...pinned("sharpness", x),
+      ...over("sharpness", x),
     ],
   });
   drawPortrait();
@@ -111,7 +154,7 @@ export function redraw() {
 }
 
 function drawPortrait() {
-  const { frame, settings } = session;
+  const { frame } = session;
   if (!frame || !figuresShown()) {
     return;
   }
@@ -121,9 +164,13 @@ function drawPortrait() {
     y: frame.rows[`w:${b}`],
     step: frame.rows.step,
     names: [PLAIN[a] ?? a, PLAIN[b] ?? b],
-    edge: a === "alpha" && frame.threshold ? Math.sqrt(frame.threshold / Number(settings.lambda1)) : undefined,
+    edge: frame.edge_at ?? undefined,
     at: session.cursor,
     escapes: frame.diverged !== null,
+    paths: [...session.curves].map(([key, { rows }]) => {
+      const style = styleOf(key);
+      return { x: rows[`w:${a}`], y: rows[`w:${b}`], ...style, colour: colour(style.colour) };
+    }),
   });
 }
 
@@ -202,6 +249,7 @@ function showScales() {
   button("log-loss").textContent = session.logLoss ? "log" : "linear";
   button("log-loss").setAttribute("aria-pressed", String(session.logLoss));
   list("x-axis").value = session.logX ? "log" : "linear";
+  list("x-unit").value = session.timeX ? "time" : "step";
 }
 
 /** Connect the figures with the controls around them. */
@@ -221,7 +269,13 @@ export function mountExplore() {
     publish("settings");
     remember();
   });
+  list("x-unit").addEventListener("change", () => {
+    session.timeX = list("x-unit").value === "time";
+    remember();
+    redraw();
+  });
   subscribe("scales", showScales);
+  subscribe("curves", redraw);
   subscribe("frame", showFrame);
   subscribe("pins", redraw);
   subscribe("view", redraw);

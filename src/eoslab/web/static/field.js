@@ -18,15 +18,14 @@ const MOVES = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp:
  * The range of a slider: wide around the default.
  * @param {string} key
  * @param {number} base
- * @param {string} model
  * @returns {Range}
  */
-function rangeOf(key, base, model) {
+function rangeOf(key, base) {
   if (key === "lr") {
-    return model === "minimalist" ? { lo: 0.05, hi: 8, log: true } : { lo: base / 30, hi: base * 10, log: true };
+    return { lo: base / 30, hi: base * 5, log: true };
   }
   if (key === "steps") {
-    return { lo: 10, hi: 20000, log: true };
+    return { lo: 10, hi: 50000, log: true };
   }
   if (["lambda1", "lambda2", "eps"].includes(key) || (base > 0 && base < 0.05)) {
     return { lo: base / 1000, hi: Math.max(base * 1000, 1), log: true };
@@ -43,7 +42,6 @@ export class Field {
    * @param {string} what.key
    * @param {string} what.label
    * @param {string} what.spoken its name for a screen reader
-   * @param {string} what.model
    * @param {number} what.base the default
    * @param {() => number} what.read
    * @param {(value: number) => void} what.write
@@ -52,7 +50,7 @@ export class Field {
   constructor(what, changed) {
     this.what = what;
     this.changed = changed;
-    this.range = rangeOf(what.key, what.base, what.model);
+    this.range = rangeOf(what.key, what.base);
     const id = `f-${what.key}`;
     this.label = make("label", { htmlFor: `${id}-n`, textContent: what.label, title: what.spoken });
     this.slider = make("input", { type: "range", min: "0", max: String(PLACES), step: "1", id });

@@ -16,6 +16,15 @@ export function decode(buffer) {
   return { ...head, rows };
 }
 
+/**
+ * A curve over the trajectory.
+ * @param {ArrayBuffer} buffer
+ * @returns {Curve}
+ */
+export function decodeCurve(buffer) {
+  return /** @type {Curve} */ (/** @type {unknown} */ (decode(buffer)));
+}
+
 /** A connection to the server's frames. */
 export function socket() {
   const opened = new WebSocket(`ws://${location.host}/ws`);

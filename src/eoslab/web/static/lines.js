@@ -1,8 +1,14 @@
 // Lines over the steps of a run, drawn by uPlot, with phases beneath and thresholds above them.
 import { FONT, colour, line } from "./canvas.js";
 
-/** Lowest end of a logarithmic range: below it there is rounding only. */
+/**
+ * Ends of a logarithmic range: below there is rounding only, above only what diverges. uPlot numbers no axis whose
+ * ends have more than 17 digits.
+ */
 const FLOOR = 1e-16;
+const CEILING = 1e15;
+/** A linear axis begins at zero unless everything lies above this part of its range. */
+const FAR = 0.6;
 /** Style-sheet colours of the phases. @type {Record<string, string>} */
 const PHASES = { "progressive sharpening": "ps", "edge of stability": "eos", "monotone convergence": "final" };
 
@@ -13,6 +19,7 @@ const PHASES = { "progressive sharpening": "ps", "edge of stability": "eos", "mo
  * @property {number[]} [dash]
  * @property {number} [width]
  * @property {boolean} [dots] only points, no line between them
+ * @property {boolean} [beside] does not widen the range: it is drawn as far as it fits
  */
 /**
  * @typedef {object} Level a horizontal dotted line
@@ -26,7 +33,8 @@ const PHASES = { "progressive sharpening": "ps", "edge of stability": "eos", "mo
  * @property {Series[]} series
  * @property {boolean} log
  * @property {boolean} logX
- * @property {[number, number]} span of the steps
+ * @property {[number, number]} span of x
+ * @property {number} [least] smallest x on a logarithmic axis: 1 for steps
  * @property {Level[]} [level]
  * @property {Phase[]} [bands]
  * @property {number | null} [hatch] step from which there is nothing to show
@@ -49,7 +57,8 @@ function range(lo, hi, log) {
   }
   if (log) {
     const bottom = Math.max(FLOOR, 10 ** Math.floor(Math.log10(Math.max(lo, FLOOR))));
-    return [bottom, Math.max(10 * bottom, 10 ** Math.ceil(Math.log10(Math.max(top, bottom))))];
+    const end = Math.min(CEILING, 10 ** Math.ceil(Math.log10(Math.max(top, bottom))));
+    return [bottom, Math.max(10 * bottom, end)];
   }
   const pad = 0.05 * (top - lo || Math.abs(top) || 1);
   return [lo - (lo === 0 ? 0 : pad), top + pad];
@@ -127,7 +136,7 @@ export class Lines {
   draw(spec) {
     this.spec = spec;
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const styles = spec.series.map((s) => [s.colour, s.dash, s.width, s.dots].join(" "));
+    const styles = spec.series.map((s) => [s.colour, s.dash, s.width, s.dots, s.beside].join(" "));
     const kind = [spec.log, spec.logX, dark, ...styles].join("|");
     const data = [spec.x, ...spec.series.map((s) => s.y)];
     if (kind === this.kind && this.plot) {
@@ -169,6 +178,7 @@ export class Lines {
           dash: s.dash,
           points: { show: s.dots ?? false, size: 3, width: 0, fill: s.colour },
           ...(s.dots ? { paths: () => null } : {}),
+          auto: !s.beside,
           spanGaps: false,
         })),
       ],
@@ -189,7 +199,13 @@ export class Lines {
 
   xRange() {
     const [first, last] = this.spec.span;
-    return this.spec.logX ? [Math.max(1, first), Math.max(10, last)] : [first, last];
+    const { least } = this;
+    return this.spec.logX ? [Math.max(least, first), Math.max(10 * least, last)] : [first, last];
+  }
+
+  /** Where a logarithmic x axis begins. */
+  get least() {
+    return this.spec.least ?? 1;
   }
 
   /**
@@ -202,8 +218,10 @@ export class Lines {
       return range(lo, hi, log);
     }
     const levels = level.map((l) => l.y).filter(Number.isFinite);
-    const bottom = Math.min(0, lo, ...levels);
     const top = Math.max(hi, ...levels);
+    const least = Math.min(lo, ...levels);
+    // far from zero what happens is small beside the distance to it
+    const bottom = least > FAR * top ? least : Math.min(0, least);
     return ceiling ? range(Math.max(bottom, -ceiling), Math.min(top, ceiling), log) : range(bottom, top, log);
   }
 
@@ -213,7 +231,7 @@ export class Lines {
    * @param {number} step
    */
   across(u, step) {
-    return u.valToPos(this.spec.logX ? Math.max(1, step) : step, "x", true);
+    return u.valToPos(this.spec.logX ? Math.max(this.least, step) : step, "x", true);
   }
 
   /**
@@ -312,12 +330,16 @@ export class Lines {
         c.setLineDash([1.5 * ratio, 3.5 * ratio]);
         line(c, left, y, left + width, y);
         c.setLineDash([]);
+        const above = y - 16 * ratio > top;
+        c.textBaseline = above ? "bottom" : "top";
+        const right = left + width - 5 * ratio;
+        const under = y + (above ? -3 : 3) * ratio;
         // a rim in the colour of the paper keeps the name readable over lines
         c.strokeStyle = colour("card");
-        c.lineWidth = 4 * ratio;
-        c.strokeText(level.text, left + width - 5 * ratio, y - 3 * ratio);
+        c.lineWidth = 3 * ratio;
+        c.strokeText(level.text, right, under);
         c.fillStyle = colour("text");
-        c.fillText(level.text, left + width - 5 * ratio, y - 3 * ratio);
+        c.fillText(level.text, right, under);
       }
       this.spec.also?.(u, c);
       if (typeof this.spec.mark === "number") {

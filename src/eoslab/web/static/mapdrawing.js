@@ -7,6 +7,10 @@ import { show } from "./state.js";
 export const TITLES = ["stable", "edge", "edge, unsettled", "catapult", "diverges", "no threshold"];
 const FILLS = ["#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#6e7781", "#b8c0c8"];
 const EMPTY = "#6e7781";
+/** In `edge_steps`: at the edge, and not over. */
+const UNFINISHED = -2;
+/** Dashes of the theory's boundaries, as in `eoslab figure phase-map`. @type {Record<string, number[]>} */
+const DASHES = { "no-minimiser": [], edge: [7, 4], eighth: [2, 3], catapult: [8, 3, 2, 3] };
 const INK = "#1b1f24";
 /** Distance of the marks of a hatch, and half their size, in pixels. */
 const HATCH = { every: 9, half: 2.5 };
@@ -26,7 +30,8 @@ const MARGIN = { left: 58, right: 12, top: 6, bottom: 38 };
  * @typedef {object} Picture what is drawn
  * @property {DiagramHead} head
  * @property {(DiagramRow | null)[]} rows
- * @property {string} quantity "regime", "ratio" or "crossing"
+ * @property {string} quantity "regime", "ratio", "crossing" or "edge_steps"
+ * @property {boolean} boundaries whether those of the theory are drawn
  * @property {string[]} labels of x and y
  * @property {[number, number]} here values of the current trajectory on both axes
  * @property {Cell | null} marker
@@ -90,11 +95,14 @@ function ratioFill(ratio) {
 }
 
 /**
- * From dark for an early to light for a late crossing.
+ * From dark for an early to light for a late crossing, or for a short to a long stay.
  * @param {number} step -1 for never
  * @param {number} steps
  */
 function crossingFill(step, steps) {
+  if (step === UNFINISHED) {
+    return EMPTY;
+  }
   if (step < 0) {
     return "#dfe5ea";
   }
@@ -129,7 +137,10 @@ function fill({ quantity, steps }, row, i) {
   if (quantity === "regime") {
     return FILLS[row.regime[i]] ?? "transparent";
   }
-  return quantity === "ratio" ? ratioFill(row.ratio[i]) : crossingFill(row.crossing[i], steps);
+  if (quantity === "ratio") {
+    return ratioFill(row.ratio[i]);
+  }
+  return crossingFill(quantity === "crossing" ? row.crossing[i] : row.edge_steps[i], steps);
 }
 
 /**
@@ -169,6 +180,46 @@ function drawHatch(c, f, { rows }) {
     }
   }
   c.stroke();
+}
+
+/**
+ * The theory's boundaries, dark with a light rim: readable on every fill.
+ * @param {CanvasRenderingContext2D} c
+ * @param {Layout} f
+ * @param {Picture} picture
+ */
+function drawBoundaries(c, f, { head }) {
+  c.save();
+  c.beginPath();
+  c.rect(f.left, f.top, f.width, f.height);
+  c.clip();
+  for (const { name, lines } of head.boundaries) {
+    for (const [xs, ys] of lines) {
+      const path = new Path2D();
+      xs.forEach((x, i) => {
+        path.lineTo(f.left + f.width * partOf(head.x, x), f.top + f.height * (1 - partOf(head.y, ys[i])));
+      });
+      c.setLineDash([]);
+      c.strokeStyle = "rgba(255,255,255,.75)";
+      c.lineWidth = 4;
+      c.stroke(path);
+      c.setLineDash(DASHES[name] ?? []);
+      c.strokeStyle = INK;
+      c.lineWidth = 1.8;
+      c.stroke(path);
+    }
+  }
+  c.restore();
+}
+
+/**
+ * The boundaries that a map has, with their dashes.
+ * @param {Boundary[]} boundaries
+ */
+export function boundaryLegend(boundaries) {
+  return boundaries.map(({ name, title }) => {
+    return make("span", { className: "pair" }, make("i", { className: `k bound ${name}` }), ` ${title}`);
+  });
 }
 
 /**
@@ -276,6 +327,9 @@ export function drawMap(box, picture) {
   drawCells(c, f, picture);
   if (picture.quantity === "regime") {
     drawHatch(c, f, picture);
+  }
+  if (picture.boundaries) {
+    drawBoundaries(c, f, picture);
   }
   drawAxes(c, f, picture, h);
   drawHere(c, f, picture);

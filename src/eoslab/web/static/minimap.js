@@ -8,8 +8,6 @@ import { PhaseMap } from "./phasemap.js";
 import { catalogue, session, subscribe } from "./session.js";
 import { open } from "./views/router.js";
 
-/** Longest runs that the small map computes. */
-const MOST_STEPS = 20000;
 /** Milliseconds without a change after which a map is computed. */
 export const SETTLED = 250;
 
@@ -41,9 +39,10 @@ export function mountMinimap() {
   const update = () => {
     clearTimeout(timer);
     map.state = session.settings;
+    map.boundaries = session.boundaries;
     timer = setTimeout(() => {
       if (figuresShown()) {
-        map.update({ ...session.settings, steps: Math.min(session.settings.steps, MOST_STEPS) });
+        map.update({ ...session.settings });
       }
     }, SETTLED);
   };

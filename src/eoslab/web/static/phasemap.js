@@ -19,6 +19,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
  * @property {(x: number, y: number) => void} open a cell was chosen
  * @property {(text: string) => void} [hover] what the cell under the pointer or marker is
  * @property {(part: number, running: boolean) => void} [progress]
+ * @property {(head: DiagramHead) => void} [begun] the first line has come
  * @property {(text: string) => void} [failed] why there is no map; empty when there is one
  */
 
@@ -42,6 +43,8 @@ export class PhaseMap {
     this.options = options;
     this.state = options.state;
     this.quantity = "regime";
+    /** Whether the boundaries of the theory are drawn. */
+    this.boundaries = true;
     this.axes = ["lr", "ratio"];
     this.labels = ["", ""];
     /** The query of the map that is shown or computed. */
@@ -155,6 +158,7 @@ export class PhaseMap {
     this.rows = new Array(head.y.values.length).fill(null);
     this.box.classList.remove("stale");
     delete this.box.dataset.ready;
+    this.options.begun?.(head);
   }
 
   /** A row stands for those after it until they come themselves. @param {DiagramRow} row */
@@ -175,9 +179,10 @@ export class PhaseMap {
 
   /** Draw what is there. */
   draw() {
-    const { head, rows, quantity, labels, marker } = this;
+    const { head, rows, quantity, labels, marker, boundaries } = this;
     if (head && this.box.clientWidth > 0) {
-      drawMap(this.box, { head, rows, quantity, labels, marker, here: this.here(), steps: this.state.steps });
+      const here = this.here();
+      drawMap(this.box, { head, rows, quantity, labels, marker, boundaries, here, steps: head.steps });
     }
   }
 
@@ -216,6 +221,8 @@ export class PhaseMap {
       `${this.labels[1]} ${show(this.head.y.values[cell.j])}`,
       TITLES[row.regime[cell.i]],
       ...(ratio === null ? [] : [`final η·S/2 ${show(ratio)}`]),
+      ...(row.crossing[cell.i] < 0 ? [] : [`crosses at step ${row.crossing[cell.i]}`]),
+      ...(row.edge_steps[cell.i] < 0 ? [] : [`${row.edge_steps[cell.i]} steps at the edge`]),
     ];
     this.options.hover?.(parts.join(" · "));
   }
@@ -229,6 +236,9 @@ export class PhaseMap {
   /** @param {KeyboardEvent} event */
   keyed(event) {
     const move = ARROWS[event.key];
+    if (event.key === "Escape") {
+      this.cancel();
+    }
     if (!this.head || !(move || event.key === "Enter")) {
       return;
     }

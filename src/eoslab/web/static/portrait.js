@@ -14,6 +14,15 @@ const FAR = 10;
  * @property {number} [edge] where on x the sharpness is at the threshold
  * @property {number} at index of the step that is marked
  * @property {boolean} escapes
+ * @property {Path[]} paths drawn over it, as far as they fit
+ */
+/**
+ * @typedef {object} Path
+ * @property {Float32Array} x
+ * @property {Float32Array} y
+ * @property {string} colour
+ * @property {number[]} dash
+ * @property {boolean} dots points instead of a line
  */
 
 /** @param {number} t */
@@ -33,6 +42,33 @@ function rangeOf(values, air) {
   }
   const pad = air * (hi - lo || Math.abs(hi) || 1);
   return hi >= lo ? { lo: lo - pad, hi: hi + pad, size: hi - lo, top: hi } : null;
+}
+
+/**
+ * @param {CanvasRenderingContext2D} c
+ * @param {Path} path
+ * @param {(value: number) => number} X
+ * @param {(value: number) => number} Y
+ */
+function drawPath(c, path, X, Y) {
+  c.strokeStyle = path.colour;
+  c.fillStyle = path.colour;
+  c.lineWidth = 1.6;
+  c.setLineDash(path.dash);
+  c.beginPath();
+  path.x.forEach((x, i) => {
+    if (path.dots) {
+      c.rect(X(x) - 0.75, Y(path.y[i]) - 0.75, 1.5, 1.5);
+    } else {
+      c.lineTo(X(x), Y(path.y[i]));
+    }
+  });
+  if (path.dots) {
+    c.fill();
+  } else {
+    c.stroke();
+  }
+  c.setLineDash([]);
 }
 
 /**
@@ -107,6 +143,13 @@ export function portrait(box, d) {
     c.fill();
   }
   c.globalAlpha = 1;
+
+  c.save();
+  c.beginPath();
+  c.rect(left, top, w - left - right, h - top - bottom);
+  c.clip();
+  d.paths.forEach((path) => drawPath(c, path, X, Y));
+  c.restore();
 
   c.lineWidth = 2;
   c.strokeStyle = colour("text");

@@ -1,21 +1,28 @@
 // What the page shows at the moment, and who wants to know when that changes.
+import { CATALOGUE, SITE } from "./source.js";
 import { fromQuery } from "./state.js";
 
 /** @type {Catalogue} */
-export const catalogue = await (await fetch("/api/catalogue")).json();
+export const catalogue = await (await fetch(CATALOGUE)).json();
 
 /** The link that the page was opened with. */
 export const opening = fromQuery(catalogue, location.search);
 
 /** @type {ViewName[]} */
-const VIEWS = ["explore", "map", "live", "runs", "learn"];
+const VIEWS = SITE ? ["learn", "runs"] : ["explore", "map", "live", "runs", "learn"];
 
 /**
- * The view that a link names; Explore if it names none that there is.
+ * The view that a link names; the first if it names none that there is.
  * @param {URLSearchParams} query
  * @returns {ViewName}
  */
-export const viewOf = (query) => VIEWS.find((name) => name === query.get("view")) ?? "explore";
+export const viewOf = (query) => VIEWS.find((name) => name === query.get("view")) ?? VIEWS[0];
+
+/**
+ * The curves that a link switches on.
+ * @param {URLSearchParams} query
+ */
+export const overOf = (query) => new Set((query.get("over") ?? "").split(",").filter(Boolean));
 
 export const session = {
   /** The trajectory that is shown or asked for. */
@@ -26,12 +33,18 @@ export const session = {
   tour: Number(opening.query.get("tour")) || 1,
   logLoss: opening.query.get("scale") !== "linear",
   logX: opening.query.get("xscale") === "log",
+  /** Whether x is the time η·t instead of the step t. */
+  timeX: opening.query.get("xunit") === "time",
+  /** Names of the curves that are switched on. */
+  over: overOf(opening.query),
+  /** Those that have come, by name. @type {Map<string, Curve>} */
+  curves: new Map(),
+  /** Whether phase maps show the boundaries of the theory. */
+  boundaries: opening.query.get("theory") !== "off",
   /** @type {Pin[]} */
   pins: [],
   /** Stored runs that are shown over one another. */
   chosen: (opening.query.get("runs") ?? "").split(",").filter(Boolean).slice(0, 8),
-  /** Whether these lie over time η·t instead of steps. */
-  overTime: opening.query.get("x") === "time",
   /** The run that the view Live follows; empty for the newest. */
   live: opening.query.get("run") ?? "",
   /** The last trajectory that came. @type {Frame | null} */
@@ -48,8 +61,10 @@ export const session = {
  * - frame: a trajectory has come
  * - view: another view is shown
  * - pins: runs were pinned, removed, or came
- * - scales: logarithmic or linear
- * @typedef {"adopted" | "settings" | "frame" | "view" | "pins" | "scales"} Topic
+ * - scales: logarithmic or linear, steps or time
+ * - over: other curves are switched on
+ * - curves: a curve has come or was taken away
+ * @typedef {"adopted" | "settings" | "frame" | "view" | "pins" | "scales" | "over" | "curves"} Topic
  */
 
 /** @type {Map<Topic, (() => void)[]>} */

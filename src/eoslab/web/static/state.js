@@ -1,30 +1,5 @@
 // The state of the page and its link. Keys are the names of the command's options.
 
-/** Version of the defaults that a link relies on. */
-export const VERSION = 1;
-
-/** Settings that show one thing each; from eoslab run, and the textbook sets of docs/theory. */
-/** @type {Record<string, {title: string, set: Partial<Settings>}>} */
-export const PRESETS = {
-  edge: { title: "Edge of stability", set: {} },
-  stable: { title: "Stable", set: { lr: 1.5 } },
-  cycles: { title: "Several cycles", set: { lr: 1.98, lambda2: 0.001, init: [1, 0.01, 0.1], steps: 4000 } },
-  catapult: { title: "Catapult", set: { lr: 2.4, lambda2: 0.004, init: [1.1, 0.05, 0.8], steps: 1500 } },
-  diverges: { title: "Diverges", set: { lr: 3, lambda2: 0.001, init: [3, 0.5, 0.1], steps: 500 } },
-  M1: { title: "Theory M1: tame edge", set: { lr: 0.5, lambda2: 0.01, init: [1.95, 0.001, 0.2], steps: 3000 } },
-  M2: { title: "Theory M2", set: { lr: 0.5, lambda2: 0.001, init: [1.99, 0.001, 0.1], steps: 6000 } },
-  M4: { title: "Theory M4", set: { lr: 2, lambda2: 0.001, init: [0.98, 0.001, 0.93], steps: 8000 } },
-  S1: {
-    title: "Theory S1: five excursions",
-    set: { lr: 3.125, lambda2: 1 / 300, init: [0.75, 0.001, 0.8], steps: 2500 },
-  },
-  S2: {
-    title: "Theory S2: growing cycles",
-    set: { lr: 200 / 49, lambda2: 0.001, init: [0.65, 0.001, 0.9], steps: 7000 },
-  },
-  S5: { title: "Theory S5", set: { lr: 2, lambda2: 0.001, init: [0.95, 0.001, 0.9], steps: 8000 } },
-};
-
 /** The number that a text means, fractions included; NaN if it means none. @param {string} text */
 export function number(text) {
   const parts = text.trim().replace("−", "-").split("/");
@@ -53,35 +28,60 @@ export function show(x, digits = 4) {
 }
 
 /**
- * Defaults of a model with an optimizer.
+ * Defaults of a model with an optimizer; of today, or of a version of links.
  * @param {Catalogue} catalogue
  * @param {string} [model]
  * @param {string} [optimizer]
+ * @param {string} [version]
  * @returns {Settings}
  */
-export function defaults(catalogue, model = "minimalist", optimizer = "gd") {
-  const m = catalogue.models[model];
+export function defaults(catalogue, model, optimizer, version = String(catalogue.version_of_links)) {
+  const table = catalogue.defaults[version];
+  const name = model ?? table.model;
+  const rule = optimizer ?? table.optimizer;
+  const { lr, start, settings } = table.models[name];
   return {
-    model,
-    optimizer,
-    lr: m.lr,
-    steps: catalogue.steps,
-    init: [...m.start],
-    ...m.settings,
-    ...catalogue.optimizers[optimizer].settings,
+    model: name,
+    optimizer: rule,
+    lr,
+    steps: table.steps,
+    init: [...start],
+    ...settings,
+    ...table.optimizers[rule],
   };
 }
 
 /**
- * The settings of a preset: the defaults, but for what it sets.
+ * The settings of a preset: the defaults, but for what it asks for.
  * @param {Catalogue} catalogue
- * @param {Partial<Settings>} set
+ * @param {Asked} asked
  * @returns {Settings}
  */
-export function preset(catalogue, set) {
-  const base = defaults(catalogue, set.model ?? "minimalist", set.optimizer ?? "gd");
-  return /** @type {Settings} */ ({ ...base, ...structuredClone(set) });
+export function preset(catalogue, asked) {
+  const { model, optimizer, ...rest } = asked;
+  const plain = Object.entries(rest).map(([key, value]) => {
+    return [key, Array.isArray(value) ? [...value] : number(String(value))];
+  });
+  const word = (/** @type {unknown} */ value) => (typeof value === "string" ? value : undefined);
+  return { ...defaults(catalogue, word(model), word(optimizer)), ...Object.fromEntries(plain) };
 }
+
+/** Keys of a link that say something else than a setting. */
+const BESIDES = new Set([
+  "v",
+  "model",
+  "optimizer",
+  "view",
+  "pin",
+  "runs",
+  "run",
+  "tour",
+  "scale",
+  "xscale",
+  "xunit",
+  "over",
+  "theory",
+]);
 
 /**
  * The settings that a link describes, and what was wrong with it.
@@ -98,23 +98,25 @@ export function fromQuery(catalogue, text) {
     if (value === null) {
       return fallback;
     }
-    if (!(value in table)) {
+    if (!Object.hasOwn(table, value)) {
       wrong.push(`${key}=${value}`);
       return fallback;
     }
     return value;
   };
-  const model = pick("model", catalogue.models, "minimalist");
-  let optimizer = pick("optimizer", catalogue.optimizers, "gd");
-  if (!catalogue.optimizers[optimizer].models.includes(model)) {
+  const version = pick("v", catalogue.defaults, String(catalogue.version_of_links));
+  const base = catalogue.defaults[version];
+  const model = pick("model", catalogue.models, base.model);
+  let optimizer = pick("optimizer", catalogue.optimizers, base.optimizer);
+  if (!catalogue.models[model].optimizers.includes(optimizer)) {
     wrong.push(`optimizer=${optimizer}`);
-    optimizer = "gd";
+    optimizer = base.optimizer;
   }
-  const state = defaults(catalogue, model, optimizer);
+  const state = defaults(catalogue, model, optimizer, version);
   /** @type {string[]} */
   const unknown = [];
   for (const [key, value] of query) {
-    if (["v", "model", "optimizer", "view", "pin", "runs", "run", "x", "tour", "scale", "xscale"].includes(key)) {
+    if (BESIDES.has(key)) {
       continue;
     }
     if (key === "init") {
@@ -124,7 +126,7 @@ export function fromQuery(catalogue, text) {
       } else {
         wrong.push(`init=${value}`);
       }
-    } else if (key in state) {
+    } else if (Object.hasOwn(state, key)) {
       const x = number(value);
       const whole = x >= 1 && x <= catalogue.max_steps && x % 1 === 0;
       const fits = Number.isFinite(x) && (key !== "steps" || whole) && (key !== "lr" || x > 0);
@@ -141,24 +143,21 @@ export function fromQuery(catalogue, text) {
 }
 
 /**
- * The link's query: what differs from the defaults.
+ * The link's query: what differs from today's defaults.
  * @param {Catalogue} catalogue
  * @param {Settings} state
  */
 export function toQuery(catalogue, state) {
-  const query = new URLSearchParams({ v: String(VERSION) });
+  const query = new URLSearchParams({ v: String(catalogue.version_of_links) });
+  const usual = defaults(catalogue);
   const base = defaults(catalogue, state.model, state.optimizer);
-  if (state.model !== "minimalist") {
-    query.set("model", state.model);
-  }
-  if (state.optimizer !== "gd") {
-    query.set("optimizer", state.optimizer);
+  for (const key of ["model", "optimizer"]) {
+    if (state[key] !== usual[key]) {
+      query.set(key, String(state[key]));
+    }
   }
   for (const [key, value] of Object.entries(state)) {
-    if (key === "model" || key === "optimizer") {
-      continue;
-    }
-    if (String(value) !== String(base[key])) {
+    if (key !== "model" && key !== "optimizer" && String(value) !== String(base[key])) {
       query.set(key, String(value));
     }
   }

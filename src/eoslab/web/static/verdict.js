@@ -2,12 +2,10 @@
 import { go } from "./address.js";
 import { element, make } from "./dom.js";
 import { catalogue, session, subscribe } from "./session.js";
-import { show, toQuery } from "./state.js";
+import { toQuery } from "./state.js";
 
 /** Milliseconds between two updates, for a screen reader. */
 const CALM = 1000;
-/** Relative distance beyond the edge at which a stable run is invited to try again. */
-const BEYOND = 2.15;
 
 let said = 0;
 let saying = 0;
@@ -37,9 +35,8 @@ function sentence(frame) {
   }
 }
 
-/** A link to a learning rate at which a stable run reaches the edge. @param {number} sharpness of its minimiser */
-function larger(sharpness) {
-  const lr = Number((BEYOND / sharpness).toPrecision(3));
+/** A link to a learning rate at which a stable run reaches the edge. @param {number} lr */
+function larger(lr) {
   const next = { ...session.settings, lr };
   const anchor = make("a", { href: `?${toQuery(catalogue, next)}`, textContent: `Try η = ${lr}` });
   anchor.addEventListener("click", (event) => {
@@ -52,56 +49,49 @@ function larger(sharpness) {
 /** @param {Frame} frame */
 function suggestion(frame) {
   const place = element("suggestion");
-  const start = frame.gfs_start;
-  const below = frame.lr !== null && start !== null && start > 0 && frame.lr * start < 2;
   place.replaceChildren();
-  if (frame.regime === "stable" && session.settings.optimizer === "gd" && below) {
-    place.append(larger(start), " to reach the edge.");
+  if (frame.attempt) {
+    place.append(larger(frame.attempt), " to reach the edge.");
   } else if (frame.diverged !== null) {
     place.append("Lower η or the start.");
   }
   place.hidden = !place.hasChildNodes();
 }
 
-/** @param {string} text */
-const strong = (text) => make("b", { textContent: text });
-
-/**
- * What the entry-time theorem says about the first step at the edge.
- * @param {Frame} frame
- * @param {Theory} theory
- */
-function entryTime(frame, theory) {
-  if (!theory.T1) {
-    return theory.fails ? [`The entry-time theorem does not apply (fails: ${theory.fails}).`] : [];
+/** What theory and run agree upon, in a word and not by colour alone. @param {boolean | null} agrees */
+function judged(agrees) {
+  if (agrees === null) {
+    return make("td");
   }
-  const [low, high] = [theory.T1[0] ?? 0, theory.T1[1] ?? Infinity];
-  const T1 = theory.measured_T1;
-  let measured = `; not reached in ${frame.steps} steps`;
-  if (T1 !== null) {
-    measured = `; it was step ${T1}, ${T1 >= low - 1 && T1 <= high + 1 ? "inside" : "OUTSIDE"}`;
-  }
-  const last = Number.isFinite(high) ? Math.floor(high + 1e-6) : "∞";
-  return ["α reaches the edge at a step in ", strong(`[${Math.ceil(low - 1e-6)}, ${last}]`), measured];
+  const cell = make("td", { textContent: agrees ? "✓" : "✗", className: agrees ? "yes" : "no" });
+  cell.setAttribute("aria-label", agrees ? "agrees" : "contradicts");
+  return cell;
 }
 
-/** @param {Frame} frame */
-function theorySays(frame) {
-  const { theory } = frame;
-  /** @type {(string | Node)[][]} */
-  const lines = [];
-  if (theory) {
-    lines.push(["Theory from the start alone: ", strong(theory.regime), ` (${theory.standing})`]);
-    lines.push(entryTime(frame, theory));
-    if (theory.delta) {
-      const largest = frame.max_ratio === null ? null : 2 * frame.max_ratio;
-      const bound = strong(`(2 + ${show(theory.delta, 2)})/η`);
-      lines.push(["Sharpness proved to stay below ", bound, `; largest was ${show(largest)}/η`]);
-    }
+/** Theory from the start alone, beside the run. @param {Frame} frame */
+function theorySays({ theory }) {
+  const place = element("theory");
+  place.replaceChildren();
+  place.hidden = !theory;
+  if (!theory) {
+    return;
   }
-  const spoken = lines.filter((line) => line.length);
-  element("theory").replaceChildren(...spoken.map((line) => make("p", {}, ...line)));
-  element("theory").hidden = !spoken.length;
+  const table = make("table");
+  const head = ["", "theory, from the start alone", "this run", ""];
+  table
+    .createTHead()
+    .insertRow()
+    .append(...head.map((textContent) => make(textContent ? "th" : "td", { textContent })));
+  const body = table.createTBody();
+  for (const [what, told, run, agrees] of theory.rows) {
+    const name = make("th", { scope: "row", textContent: what });
+    const cells = [told, run].map((textContent) => make("td", { textContent }));
+    body.insertRow().append(name, ...cells, judged(agrees));
+  }
+  place.append(table);
+  if (theory.fails) {
+    place.append(make("p", { textContent: `No interval for the entry: the theorem asks for ${theory.fails}.` }));
+  }
 }
 
 /** Say it of every trajectory that comes. */

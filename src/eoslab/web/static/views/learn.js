@@ -2,8 +2,10 @@
 import { go, record, remember } from "../address.js";
 import { button, element } from "../dom.js";
 import { catalogue, session } from "../session.js";
+import { SITE } from "../source.js";
 import { preset } from "../state.js";
-import { TOUR } from "./tour.js";
+
+const TOUR = catalogue.tour;
 
 /** Show the words of the current step. */
 function words() {
@@ -11,7 +13,7 @@ function words() {
   element("tour-count").textContent = `Step ${session.tour} of ${TOUR.length}`;
   element("tour-title").textContent = step.title;
   element("tour-text").textContent = step.text;
-  element("tour-try").textContent = step.try;
+  element("tour-try").textContent = SITE ? `With eoslab explore: ${step.attempt}` : step.attempt;
   button("tour-back").disabled = session.tour === 1;
   button("tour-next").disabled = session.tour === TOUR.length;
 }
@@ -19,7 +21,7 @@ function words() {
 /** Show a step with its preset. @param {number} step */
 function take(step) {
   session.tour = Math.max(1, Math.min(TOUR.length, step));
-  go(preset(catalogue, TOUR[session.tour - 1].set), false);
+  go(preset(catalogue, TOUR[session.tour - 1].asked), false);
   words();
 }
 

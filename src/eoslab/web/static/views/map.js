@@ -1,8 +1,9 @@
 // The view Phase map: the map in full size, with a choice of axes and of the quantity.
-import { all, button, element, list } from "../dom.js";
+import { all, button, element, input, list } from "../dom.js";
 import { axesOf } from "../axes.js";
 import { SETTLED, goTo } from "../minimap.js";
-import { legend } from "../mapdrawing.js";
+import { remember } from "../address.js";
+import { boundaryLegend, legend } from "../mapdrawing.js";
 import { PhaseMap } from "../phasemap.js";
 import { catalogue, session, subscribe } from "../session.js";
 
@@ -58,6 +59,13 @@ export function mount() {
     hover: (text) => {
       element("map-hover").textContent = text;
     },
+    begun: (head) => {
+      element("map-theory-legend").replaceChildren(...boundaryLegend(head.boundaries));
+      element("map-theory-box").hidden = !head.boundaries.length;
+      const cells = `${head.x.values.length} × ${head.y.values.length} cells of ${head.steps} steps each`;
+      element("map-note").textContent =
+        `${cells}, as in Explore${head.coarser ? "; fewer cells, to save time" : ""}.`;
+    },
     progress: (part, running) => {
       progress.value = part;
       cancel.disabled = !running;
@@ -89,6 +97,17 @@ export function mount() {
       update();
     }),
   );
+  const theory = input("map-theory");
+  theory.addEventListener("change", () => {
+    session.boundaries = theory.checked;
+    map.boundaries = theory.checked;
+    element("map-theory-legend").hidden = !theory.checked;
+    map.draw();
+    remember();
+  });
+  theory.checked = session.boundaries;
+  element("map-theory-legend").hidden = !session.boundaries;
+  map.boundaries = session.boundaries;
   list("map-quantity").addEventListener("change", () => chooseQuantity(map));
   subscribe("settings", update);
   return { opened: update };

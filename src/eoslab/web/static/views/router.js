@@ -2,7 +2,7 @@
 import { go, record } from "../address.js";
 import { all } from "../dom.js";
 import { banner } from "../notices.js";
-import { catalogue, publish, session, viewOf } from "../session.js";
+import { catalogue, overOf, publish, session, viewOf } from "../session.js";
 import { fromQuery } from "../state.js";
 
 /** @type {Record<ViewName, (() => Promise<LaterView>) | null>} */
@@ -75,7 +75,10 @@ function returned() {
   session.logLoss = query.get("scale") !== "linear";
   session.logX = query.get("xscale") === "log";
   session.live = query.get("run") ?? "";
+  session.timeX = query.get("xunit") === "time";
+  session.over = overOf(query);
   publish("scales");
+  publish("over");
   open(viewOf(query), false);
   go(state, false);
 }
