@@ -5,10 +5,10 @@ to and fro: H(t) is closer to H(t−2) than to H(t−1). The tracker carries a *
 m orthonormal vectors Q, and in their coordinates the matrices G ≈ Q H Qᵀ of the last three points. Q spans the
 wanted Ritz vectors of these points and the model's next Ritz vectors. At a new point the tracker
 
-1. predicts the model, G(t) ≈ G(t−1) + a (G(t−1) − G(t−2)) + b (G(t−2) − G(t−3)), with the a and b that would
-   have predicted the products of the last steps best, and multiplies its top vector: y = Hv, exact;
-2. corrects the model by the symmetric least-change update so that it reproduces every product taken at this
-   point (B V = H V exactly, B = prediction on the complement of V: Greenstadt 1970, Powell's symmetric
+1. multiplies the top vector of the prediction G(t−1) + a (G(t−1) − G(t−2)) + b (G(t−2) − G(t−3)), with the a
+   and b that fit the products of the last points best: y = Hv, exact;
+2. corrects G(t−1) by the symmetric least-change update so that it reproduces every product taken at this
+   point (B V = H V exactly, B = old model on the complement of V: Greenstadt 1970, Powell's symmetric
    Broyden formula), the part of y outside Q becoming a new basis vector;
 3. takes Ritz pairs (θ, u) on the exact products alone, with their residuals r, and stops when the estimated
    error is below ``tol``; otherwise the corrected model's top vector, made orthogonal to V, is next.
@@ -16,7 +16,8 @@ wanted Ritz vectors of these points and the model's next Ritz vectors. At a new 
 With an empty memory this is Lanczos. With one, the correction (B − θ)⁻¹r of step 3 already knows the
 neighbouring eigenvalues from earlier steps, and these near-degenerate neighbours (1–4 % apart at the edge of
 stability) are what makes plain Krylov steps slow. All of it but a few passes over Q per product happens in
-coordinates of about ten numbers.
+coordinates of about ten numbers. The prediction is used for the starting vector alone: a difference of two
+models is news of an old value as much as it is motion, and extrapolating it would move remembered rivals.
 
 Error estimate: with ρ_j the components of the residual on the model's other modes μ_j and ρ the rest of it,
 
@@ -53,8 +54,9 @@ GAP_FLOOR = 0.01
 GAP_CEILING = 0.05
 #: The estimate is asked to be below this share of tol, for what the model does not know.
 SAFETY = 0.7
-#: A rival that is closer than this share of θ is solved to this accuracy.
-RIVAL = 0.01
+#: A rival is solved to this share of its distance from the wanted ones, and never more accurately than RIVAL·θ:
+#: an unconverged Ritz value is too small, and a rival believed too low overtakes unnoticed.
+RIVAL_SHARE, RIVAL = 0.2, 0.005
 #: Columns of Q worked on at a time: ten rows of them in float32 fit a second-level cache.
 BLOCK = 8192
 #: Points whose wanted Ritz vectors Q spans, this one included.
@@ -263,7 +265,9 @@ class Tracker:
             if len(top) > k:
                 # The rival need only be known well enough to tell that it lies below: an unconverged Ritz value
                 # is too small, and a rival that has overtaken would go unnoticed.
-                wanted[k] = max(0.5 * float(theta[top[k - 1]] - theta[top[k]]), RIVAL * abs(float(theta[top[0]])))
+                wanted[k] = max(
+                    RIVAL_SHARE * float(theta[top[k - 1]] - theta[top[k]]), RIVAL * abs(float(theta[top[0]]))
+                )
             floor = 4 * precision * scale
             open_ = errors > np.maximum(wanted, floor)
             enough = enough and not open_.any() and (M0 > 1 or p >= min(n, 3))
@@ -305,7 +309,7 @@ class Tracker:
         gaps = np.clip(theta - mu[:, None], GAP_FLOOR * size, GAP_CEILING * size)
         rest = np.maximum(square - rho.sum(0), 0.0)
         estimate = (rho / gaps).sum(0) + rest / (GAP_CEILING * size)
-        return np.minimum(estimate, np.sqrt(square))
+        return np.asarray(np.minimum(estimate, np.sqrt(square)))
 
     # -- prediction -----------------------------------------------------------------------------------------
 
@@ -314,7 +318,7 @@ class Tracker:
         return [new - old for new, old in zip(self._models[:TRENDS], self._models[1:], strict=False)]
 
     def _predict(self) -> Float:
-        """The model at the next point, in coordinates of Q."""
+        """The model extrapolated to the next point, in coordinates of Q."""
         trends = self._trends()
         j = len(trends)
         N, right = self._normal[:j, :j], self._normal[:j, -1]
@@ -322,7 +326,10 @@ class Tracker:
         if not size > 0.0:
             return self._models[0]
         fit = np.linalg.solve(N + RIDGE * size / j * np.eye(j), right).clip(-STEEPEST, STEEPEST)
-        return self._models[0] + sum(float(a) * trend for a, trend in zip(fit, trends, strict=True))
+        out: Float = self._models[0].copy()
+        for a, trend in zip(fit, trends, strict=True):
+            out += float(a) * trend
+        return out
 
     def _learn(self, C: Float, Y: Float) -> None:
         """Add this point's exact products Y of the vectors C to the fit of the prediction."""
@@ -479,8 +486,8 @@ class Tracker:
     def _keep(self, Q: Vector, C: Float, lam: Float, Z: Float, coordinates: Float, out: Vector) -> None:
         """Choose what the memory holds from now on, and write the rows ``coordinates``ᵀQ to ``out``.
 
-        The wanted vectors of the last points come first: at the edge of stability the next one lies in their
-        span to 1e-6 where the distance from the last one alone is 1e-2. The rest are the model's Ritz vectors
+        The wanted vectors of the last points come first: at the edge of stability the next one lies far closer to
+        their span than to the last one alone. The rest are the model's Ritz vectors
         of largest value on their complement. All are rotated to Ritz vectors, ascending.
         """
         M, k = len(Z), self.settings.k
