@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import random
 import struct
+from urllib.parse import urlencode
 
+import anyio
 import numpy as np
 import pytest
+from anyio.from_thread import start_blocking_portal
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -182,6 +185,41 @@ def test_rows_come_from_coarse_to_fine():
     assert rows[:3] == [0, 16, 32]
 
 
+def messages(path, query):
+    """What the application sends for a request by a browser that takes compressed answers."""
+    query = urlencode(query).encode()
+    headers = [(b"host", HOST.encode()), (b"accept-encoding", b"gzip, deflate, br")]
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": headers}
+    sent = []
+
+    async def receive():
+        await anyio.sleep_forever()
+
+    async def send(message):
+        sent.append(message)
+
+    # in a thread of its own: a browser test in this process may have left a loop running
+    with start_blocking_portal() as portal:
+        portal.call(application(), scope, receive, send)
+    return sent[0], sent[1:]
+
+
+def test_every_row_of_a_map_leaves_when_it_is_there():
+    start, bodies = messages("/api/diagram", MAP)
+    assert b"content-encoding" not in dict(start["headers"])
+    # the head and every row in a message of its own, then the end
+    assert [body["body"].count(b"\n") for body in bodies] == [1] * 6 + [0]
+
+
+def test_what_the_page_loads_first_is_compressed(client):
+    for path in ("/", "/static/app.js", "/static/style.css", "/static/vendor/uPlot.iife.min.js", "/api/catalogue"):
+        answer = client.get(path, headers={"accept-encoding": "gzip"})
+        assert answer.headers["content-encoding"] == "gzip", path
+        plain = client.get(path, headers={"accept-encoding": "identity"})
+        assert plain.content == answer.content
+        assert "content-encoding" not in plain.headers
+
+
 def test_data_has_the_digits_of_the_kernel(client):
     text = client.get("/api/export", params={"lr": "2.4", "steps": "50"}).text
     head, *rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
@@ -204,6 +242,35 @@ def test_stored_runs_are_listed_and_shown(client, store):
     assert head["command"] == "eoslab run --steps 40"
     assert len(rows["loss"]) == 41
     assert client.get("/api/runs/ffff0000").status_code == 404
+
+
+def test_runs_of_networks_and_flows_are_shown(client, store):
+    torch = pytest.importorskip("torch")
+    from eoslab.nn import losses
+    from eoslab.nn.objective import Objective
+
+    module = torch.nn.Linear(2, 1, bias=False).double()
+    objective = Objective(module, losses.mse, (torch.eye(2), torch.ones(2, 1)))
+    ds = eoslab.trajectory(objective, eoslab.optimizers.HeavyBall(lr=1.0, beta=0.5), steps=20)
+    head, rows = decoded(client.get(f"/api/runs/{store.save(ds).id}").content)
+    assert head["threshold"] == pytest.approx(3.0)
+    assert np.array_equal(rows["loss"], ds.loss.values.astype("f4"))
+    assert np.isnan(rows["loss_osc"]).all()
+    flow = eoslab.trajectory(eoslab.models.Minimalist(), eoslab.dynamics.GradientFlow(time=10.0), steps=20)
+    head, rows = decoded(client.get(f"/api/runs/{store.save(flow).id}").content)
+    assert rows["time"][-1] == pytest.approx(float(flow.time[-1]))
+
+
+def test_a_report_is_a_page_that_may_do_nothing(client, store):
+    saved = store.save(parse({"steps": 40}).run())
+    answer = client.get(f"/api/runs/{saved.id}/report")
+    assert answer.status_code == 200
+    assert "<h1>" in answer.text
+    policies = answer.headers.get_list("content-security-policy")
+    assert len(policies) == 1
+    assert "sandbox" in policies[0]
+    assert "script-src" not in policies[0]
+    assert client.get("/api/runs/ffff/report").status_code == 404
 
 
 def test_command_and_python_repeat_the_run():

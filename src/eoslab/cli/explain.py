@@ -73,6 +73,12 @@ Use float64, or write the layer with plain arithmetic.""",
         """The stability threshold of an optimizer follows from its update rule; for this class, or one of its
 settings, none has been derived here. 2/η is right for plain gradient descent only and is not assumed.""",
     ),
+    "E114": (
+        "memory does not suffice",
+        """Where memory runs out the samples are taken in smaller and smaller chunks, which changes the result by
+rounding alone. Here one sample at a time was still too much: what is left are the parameters, their graph and
+the vectors of the eigenvalue iteration. Use float32, fewer eigenvalues (--eigs), or a smaller network.""",
+    ),
     "E201": (
         "run not found",
         """No stored run has this id, unique prefix or path. `eoslab runs list` shows the runs of the store,

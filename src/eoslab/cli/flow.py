@@ -10,6 +10,7 @@ from eoslab.cli import output
 from eoslab.cli.parse import number, steps
 from eoslab.cli.progress import Progress, Stop
 from eoslab.cli.runs import Json, Quiet, Run, StoreDir, open_store, opened
+from eoslab.core.errors import InvalidArgument
 
 __all__ = ["register"]
 
@@ -34,6 +35,12 @@ def register(app: typer.Typer) -> None:
         from eoslab.results.summary import summary
 
         (path,), (ds,) = opened(store, [run])
+        if ds.attrs.get("kind") == "network":
+            raise InvalidArgument(
+                "run", run, "the run of a model",
+                "a network's weights are not kept step by step, so its flow is integrated while it trains: "
+                "eoslab train … --flow",
+            )  # fmt: skip
         model, _ = rebuild(ds)
         span = float(ds["time"][-1]) if time is None else number("time", time)
         rule = eoslab.dynamics.GradientFlow(time=span, method=method)

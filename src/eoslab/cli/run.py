@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from eoslab.cli import names, output, parse, settings
+from eoslab.cli.options import (
+    Beta,
+    Beta1,
+    Beta2,
+    DryRun,
+    Eps,
+    FailOnDivergence,
+    Json,
+    Out,
+    Quiet,
+    Resume,
+    Verbose,
+    option,
+    unchanged,
+    with_steps,
+    writable,
+)
 from eoslab.cli.plan import DEFAULTS, Plan, fits, make
 from eoslab.cli.problem import Finish
 from eoslab.cli.progress import Progress, Stop
@@ -23,13 +38,6 @@ from eoslab.cli.startup import UNNEEDED, without
 from eoslab.core.errors import InvalidArgument, StoreError
 
 __all__ = ["data_text", "execute", "labelled", "oscillating", "oscillation_text", "register", "report_text"]
-
-
-def option(name: str, metavar: str, help: str, *extra: str, **more: Any) -> Any:
-    """An option with our name for its environment variable."""
-    return typer.Option(
-        f"--{name}", *extra, metavar=metavar, help=help, envvar=settings.env_name(name), show_envvar=False, **more
-    )
 
 
 def register(app: typer.Typer) -> None:
@@ -68,10 +76,10 @@ def register(app: typer.Typer) -> None:
                 autocompletion=_optimizers,
             ),
         ] = DEFAULTS["optimizer"],
-        beta: Annotated[str | None, option("beta", "X", "Momentum of heavy-ball, nesterov, ema.")] = None,
-        beta1: Annotated[str | None, option("beta1", "X", "First decay of adam.")] = None,
-        beta2: Annotated[str | None, option("beta2", "X", "Second decay of adam and rmsprop.")] = None,
-        eps: Annotated[str | None, option("eps", "X", "Added to the root in adam and rmsprop.")] = None,
+        beta: Beta = None,
+        beta1: Beta1 = None,
+        beta2: Beta2 = None,
+        eps: Eps = None,
         floor: Annotated[str | None, option("floor", "X", "Floor on |β1| of gd-floor.")] = None,
         data: Annotated[
             str | None, option("data", "digits|FILE", "Run on data: its exact d-input model (CSV, NPY, Parquet).")
@@ -88,23 +96,13 @@ def register(app: typer.Typer) -> None:
             str, option("record-every", "K", "Store every K-th step; peaks and events are kept in any case.")
         ] = DEFAULTS["record_every"],
         at: Annotated[str | None, option("at", "N,N,…", "Also print the rows of these steps.")] = None,
-        out: Annotated[
-            str | None,
-            typer.Option("--out", "--store", metavar="DIR", help="Folder of the store  [default: ./runs]."),
-        ] = None,
-        resume: Annotated[
-            str | None,
-            typer.Option("--resume", metavar="RUN", help="Continue a stored run.", autocompletion=names.runs),
-        ] = None,
-        fail_on_divergence: Annotated[
-            bool, typer.Option("--fail-on-divergence", help="Exit with 3 when the run diverges.")
-        ] = False,
-        dry_run: Annotated[
-            bool, typer.Option("--dry-run", help="Print the plan with time and memory; run nothing.")
-        ] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no hints.")] = False,
-        verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More: settings, events, times.")] = False,
+        out: Out = None,
+        resume: Resume = None,
+        fail_on_divergence: FailOnDivergence = False,
+        dry_run: DryRun = False,
+        as_json: Json = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
     ) -> None:
         options = dict(ctx.params, param=param or [])
         sources = settings.sources(ctx)
@@ -158,31 +156,12 @@ def _run(options: dict[str, Any], sources: dict[str, str]) -> None:
         _finish(options, ds, stored, took, at, stop, plan)
 
 
-def writable(folder: Path) -> None:
-    """Refuse a store that cannot be written before the run rather than after it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as e:
-        raise StoreError(
-            f"the run store {str(folder)!r} cannot be written: {e.strerror}",
-            "choose another folder with --out or $EOSLAB_RUNS",
-        ) from None
-
-
 def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     from eoslab.results.resume import resume
     from eoslab.results.store import Store, open_run
 
     began = time.perf_counter()
-    fixed = {"steps", "at", "out", "resume", "fail_on_divergence", "dry_run", "as_json", "quiet", "verbose"}
-    for name, source in sources.items():
-        if source == "flag" and name not in fixed:
-            raise InvalidArgument(
-                name, options[name], "nothing: --resume goes on with the settings of the run",
-                "start a new run to change a setting",
-            )  # fmt: skip
+    unchanged(options, sources, {"at"})
     store = Store(settings.store_root(options["out"]))
     path = store.find(options["resume"])
     ds = open_run(path)
@@ -216,7 +195,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
             ds = resume(ds, total, stop=stop, progress=progress)
         took = time.perf_counter() - began
         stop.saving = True
-        ds.attrs["command"] = _with_steps(ds.attrs.get("command", ""), total)
+        ds.attrs["command"] = with_steps(ds.attrs.get("command", ""), total)
         with _refuge(ds, ds.attrs["command"]):
             stored = store.update(path, ds)
         _finish(options, ds, stored, took, at, stop)
@@ -239,14 +218,6 @@ def _asked(ds: Any) -> int:
     from eoslab.results.provenance import parameters
 
     return int(parameters(ds).get("run", {}).get("steps", ds["steps"]))
-
-
-def _with_steps(command: str, total: int) -> str:
-    """The command that makes the longer run at once."""
-    words = shlex.split(command)
-    if "--steps" in words[:-1]:
-        words[words.index("--steps") + 1] = str(total)
-    return shlex.join(words)
 
 
 def execute(

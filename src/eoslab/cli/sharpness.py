@@ -10,8 +10,7 @@ import typer
 
 from eoslab.cli import names, output, parse, settings
 from eoslab.cli.network import described, networks
-from eoslab.cli.run import option
-from eoslab.cli.runs import Json
+from eoslab.cli.options import Json, Out, option
 from eoslab.cli.train import DEFAULTS
 from eoslab.core.errors import BadData, InvalidArgument
 
@@ -45,9 +44,7 @@ def register(app: typer.Typer) -> None:
         dtype: Annotated[str, option("dtype", "NAME", "float64 or float32.")] = DEFAULTS["dtype"],
         seed: Annotated[str, option("seed", "N", "Seed of random vectors and data.")] = DEFAULTS["seed"],
         chunk: Annotated[str | None, option("chunk", "N", "Samples at once.")] = None,
-        out: Annotated[
-            str | None, typer.Option("--out", "--store", metavar="DIR", help="Folder of the store.")
-        ] = None,
+        out: Out = None,
         as_json: Json = False,
     ) -> None:  # fmt: skip
         options, sources = dict(ctx.params), settings.sources(ctx)

@@ -9,16 +9,34 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from eoslab.cli import names, output, parse, settings
 from eoslab.cli.network import described, networks, rule_of
+from eoslab.cli.options import (
+    Beta,
+    Beta1,
+    Beta2,
+    DryRun,
+    Eps,
+    FailOnDivergence,
+    Json,
+    Out,
+    Quiet,
+    Resume,
+    Verbose,
+    option,
+    unchanged,
+    with_steps,
+    writable,
+)
 from eoslab.cli.problem import Finish
 from eoslab.cli.progress import Progress, Stop
-from eoslab.cli.run import option, report_text, writable
-from eoslab.core.errors import EoslabError, InvalidArgument, UnknownName
+from eoslab.cli.run import report_text
+from eoslab.core.errors import InvalidArgument, UnknownName
 
 __all__ = ["DEFAULTS", "TrainPlan", "execute", "make", "register"]
 
@@ -100,10 +118,10 @@ def register(app: typer.Typer) -> None:
             option("optimizer", "NAME",
                    "gd, heavy-ball, nesterov, ema, rmsprop, adam, adamw, sam, sign, normalized."),
         ] = DEFAULTS["optimizer"],
-        beta: Annotated[str | None, option("beta", "X", "Momentum of heavy-ball, nesterov, ema.")] = None,
-        beta1: Annotated[str | None, option("beta1", "X", "First decay of adam.")] = None,
-        beta2: Annotated[str | None, option("beta2", "X", "Second decay of adam and rmsprop.")] = None,
-        eps: Annotated[str | None, option("eps", "X", "Added to the root in adam and rmsprop.")] = None,
+        beta: Beta = None,
+        beta1: Beta1 = None,
+        beta2: Beta2 = None,
+        eps: Eps = None,
         rho: Annotated[str | None, option("rho", "X", "Radius of sam.")] = None,
         weight_decay: Annotated[str | None, option("weight-decay", "X", "Decoupled decay of adamw.")] = None,
         lr: Annotated[
@@ -121,6 +139,10 @@ def register(app: typer.Typer) -> None:
         probes: Annotated[
             str | None, option("probes", "NAME,…", "Measure more (eoslab list probes); NAME=N every N steps.")
         ] = None,
+        flow: Annotated[
+            bool,
+            typer.Option("--flow", help="Integrate the gradient flow beside the run (probe flow-distance)."),
+        ] = False,
         dtype: Annotated[str, option("dtype", "NAME", "float64 or float32.")] = DEFAULTS["dtype"],
         seed: Annotated[str, option("seed", "N", "Seed of weights, data and batches.")] = DEFAULTS["seed"],
         batch: Annotated[str | None, option("batch", "N", "Mini-batches of this size.")] = None,
@@ -134,25 +156,15 @@ def register(app: typer.Typer) -> None:
             str, option("checkpoint-every", "N", "Steps between checkpoints; a kill loses no more.")
         ] = DEFAULTS["checkpoint_every"],
         live: Annotated[
-            bool, typer.Option("--live", help="Append each measured step to live.jsonl in the run, every second.")
+            bool, typer.Option("--live", help="Keep a journal that eoslab explore shows while the run goes on.")
         ] = False,
-        out: Annotated[
-            str | None,
-            typer.Option("--out", "--store", metavar="DIR", help="Folder of the store  [default: ./runs]."),
-        ] = None,
-        resume: Annotated[
-            str | None,
-            typer.Option("--resume", metavar="RUN", help="Continue a stored run.", autocompletion=names.runs),
-        ] = None,
-        fail_on_divergence: Annotated[
-            bool, typer.Option("--fail-on-divergence", help="Exit with 3 when a run diverges.")
-        ] = False,
-        dry_run: Annotated[
-            bool, typer.Option("--dry-run", help="Print the plan with time and memory; train nothing.")
-        ] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no hints.")] = False,
-        verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More: settings and events.")] = False,
+        out: Out = None,
+        resume: Resume = None,
+        fail_on_divergence: FailOnDivergence = False,
+        dry_run: DryRun = False,
+        as_json: Json = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
     ) -> None:  # fmt: skip
         options, sources = dict(ctx.params), settings.sources(ctx)
         if resume is not None:
@@ -187,6 +199,13 @@ class TrainPlan:
     typed: dict[str, str] = field(default_factory=dict)
 
     @property
+    def experiment(self) -> Any:
+        """The run that is asked for, without its storage."""
+        return networks().Experiment(
+            self.settings, self.rule, self.steps, tuple(self.probes), self.batch, self.until_loss
+        )
+
+    @property
     def model(self) -> str:
         """What the run is called by."""
         return str(self.settings.get("arch") or "module")
@@ -211,6 +230,9 @@ def make(options: Mapping[str, Any], sources: Mapping[str, str]) -> list[TrainPl
     every = parse.steps("checkpoint_every", options["checkpoint_every"], 1)
     texts = [text.strip() for text in str(options["lr"]).split(",")]
     values = parse.numbers("lr", str(options["lr"]))
+    if options.get("flow"):
+        # a run is told by what it measures
+        options["probes"] = ",".join(p.name + f"={p.every}" for p in probes[1:])
     typed = {
         name.replace("_", "-"): str(options[name])
         for name in DEFAULTS
@@ -276,8 +298,11 @@ def _probes(options: Mapping[str, Any]) -> list[Any]:
             seed=parse.steps("seed", options["seed"]),
         )
     ]
-    for item in (options["probes"] or "").split(","):
-        name, _, often = item.strip().partition("=")
+    asked = [item.strip() for item in (options["probes"] or "").split(",")]
+    if options.get("flow") and not any(item.partition("=")[0] == "flow-distance" for item in asked):
+        asked.append(f"flow-distance={max(10, found[0].every)}")
+    for item in asked:
+        name, _, often = item.partition("=")
         if not name or name == "top-eigenvalues":
             continue
         cls = catalog.find("eoslab.probes", name, "probe")
@@ -316,24 +341,10 @@ def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool
     """Train a plan with progress and Ctrl-C; returns the run, which is stored (in place of ``replace``)."""
     from eoslab.results.provenance import stamp
 
-    nn = networks()
-    probes = list(plan.probes)
-    known = {probe.name for probe in probes}
-    if "accuracy" not in known and nn.recipes.has_classes(objective):
-        from eoslab.probes import Accuracy
-
-        probes.append(Accuracy(every=max(10, plan.probes[0].every)))
-    batches = nn.Batches(plan.batch, plan.settings["seed"]) if plan.batch else None
-    run = nn.NetworkRun(
-        objective, plan.rule, probes, batches, store,
-        model=plan.model, settings=plan.settings, seed=plan.settings["seed"], loss=plan.settings["loss"],
+    run = plan.experiment.begin(
+        objective, store=store, stored=replace, checkpoint_every=plan.checkpoint_every, live=plan.live,
         label=lambda ds: stamp(ds, command=plan.command, typed=plan.typed, sources=plan.sources),
-        checkpoint_every=plan.checkpoint_every, live=plan.live,
-        until_loss=plan.until_loss, stored=replace,
     )  # fmt: skip
-    if plan.settings.get("module"):
-        run.loss = ""
-    run.begin()
     if not quiet:
         output.note(_introduction(plan, run))
     _go(run, plan.steps, stop, quiet)
@@ -342,22 +353,31 @@ def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool
 
 def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
     """Advance a run with its numbers beside the progress."""
+    from eoslab.nn import OutOfMemory
+
     with Progress("training", quiet) as progress:
+        said = quiet or not run.live
 
         def observe(line: Mapping[str, Any]) -> None:
+            nonlocal said
+            if not said:
+                said = True
+                output.note(f"live view: eoslab explore {_ref(run)}   (in another terminal)")
             progress.detail = _detail(line, progress.detail)
 
         run.observer = observe
         try:
             run.go(steps, stop=stop, progress=progress)
-        except (MemoryError, RuntimeError) as e:
-            # PyTorch has no class of its own for this on a CPU
-            if not isinstance(e, MemoryError) and "memory" not in str(e):
-                raise
+        except OutOfMemory as e:
             kept = f"; what was made is in {run.stored.path}" if run.stored is not None else ""
-            raise EoslabError(
-                f"out of memory at step {len(run.rows)}{kept}", "take less at once: --chunk N"
-            ) from e
+            raise OutOfMemory(f"step {len(run.rows)}: {e.message}{kept}", e.help) from None
+
+
+def _ref(run: Any) -> str:
+    """How another terminal in the same folder calls the run."""
+    folder = run.stored.path.parent
+    here = folder == Path(settings.store_root(None) or "runs")
+    return run.stored.id if here else f"{run.stored.id} --store {shlex.quote(str(folder))}"
 
 
 def _detail(line: Mapping[str, Any], before: str) -> str:
@@ -381,16 +401,7 @@ def _introduction(plan: TrainPlan, run: Any) -> str:
 
 
 def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
-    fixed = {
-        *("steps", "out", "resume", "fail_on_divergence", "dry_run", "as_json", "quiet", "verbose"),
-        *("live", "checkpoint_every", "until_loss"),
-    }
-    for name, source in sources.items():
-        if source == "flag" and name not in fixed:
-            raise InvalidArgument(
-                name, options[name], "nothing: --resume goes on with the settings of the run",
-                "start a new run to change a setting",
-            )  # fmt: skip
+    unchanged(options, sources, {"live", "checkpoint_every", "until_loss"})
     nn = networks()
     from eoslab.results.provenance import parameters
     from eoslab.results.store import Store, StoredRun, open_run
@@ -413,7 +424,7 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     run.checkpoint_every = parse.steps("checkpoint_every", options["checkpoint_every"], 1)
     run.live = bool(options["live"])
     keep = run.label
-    command = _with_steps(str(ds.attrs.get("command", "")), total)
+    command = with_steps(str(ds.attrs.get("command", "")), total)
     run.label = lambda new: keep(new).assign_attrs(command=command)
     if options["dry_run"]:
         _print_plans([{"run": str(path), "steps_made": made, "steps": total}], options["as_json"])
@@ -422,14 +433,6 @@ def _resume(options: dict[str, Any], sources: dict[str, str]) -> None:
     with Stop() as stop:
         _go(run, total, stop, options["quiet"])
         _finish(options, [_result(options, run, many=False)], stop)
-
-
-def _with_steps(command: str, total: int) -> str:
-    """The command that makes the longer run at once."""
-    words = shlex.split(command)
-    if "--steps" in words[:-1]:
-        words[words.index("--steps") + 1] = str(total)
-    return shlex.join(words)
 
 
 # -- what is printed ----------------------------------------------------------------------------------------
@@ -481,9 +484,38 @@ def _lines(ds: Any, facts: dict[str, Any]) -> list[str]:
         sure = f", last sharpness ± {output.number(bound, 2)}" if bound is not None else ""
         doubt = f"; {bad} steps not within tol" if bad else ""
         cost = facts["cost_in_gradient_steps"]
-        price = f" = {cost:.1f} plain steps" if cost is not None else ""
+        # the time is that of all that is measured
+        more = ", with the other probes" if len(json.loads(ds.attrs["parameters"])["run"]["probes"]) > 2 else " ="
+        price = f"{more} {cost:.1f} plain steps" if cost is not None else ""
         lines.append(f"measuring         {facts['hvp_per_step']:.1f} products a step{price}{sure}{doubt}")
+    lines += _flow_lines(ds)
     lines.append(f"loss              {ds.attrs['loss_convention']}")
+    return lines
+
+
+def _flow_lines(ds: Any) -> list[str]:
+    """Where the gradient flow beside the run is, and what the flows from its points came to."""
+    lines = []
+    number = output.number
+    for name, word in (("flow_distance", "gradient flow"), ("gfs_reached", "GFS sharpness")):
+        if name not in ds:
+            continue
+        at = [i for i, value in enumerate(ds[name].values.tolist()) if math.isfinite(value)]
+        if not at:
+            lines.append(f"{word:<17} not followed: its budget was spent at the first measurement")
+            continue
+        row = ds.isel(step=at[-1])
+        if name == "flow_distance":
+            sharp = f", its sharpness {number(float(row['flow_sharpness']))}" if "flow_sharpness" in ds else ""
+            place = f"at distance {number(float(row[name]), 3)} at time {number(float(row['time']))}"
+            lines.append(f"{word:<17} {place}{sharp}, loss {number(float(row['flow_loss']), 3)}")
+            if at[-1] < ds.sizes["step"] - 1 and str(ds["outcome"].values) != "diverged":
+                lines.append(f"{'':<17} lost at step {int(row['step'])}: it needed more gradients than allowed")
+        else:
+            done = int(sum(ds["gfs_converged"].values[at]))
+            last = float(row["gfs_sharpness"])
+            text = number(last) if math.isfinite(last) else f"not reached ({number(float(row[name]))} so far)"
+            lines.append(f"{word:<17} {text} at step {int(row['step'])}; {done} of {len(at)} flows converged")
     return lines
 
 
@@ -506,18 +538,19 @@ def _finish(options: dict[str, Any], results: list[dict[str, Any]], stop: Stop) 
 
 
 def _describe(plan: TrainPlan, objective: Any) -> dict[str, Any]:
-    """The plan as one record, with an estimate from two gradients."""
+    """The plan as one record, with an estimate from a few gradients."""
     from eoslab.cli import memory
 
-    w = objective.w0
-    objective.loss_and_grad(w)
-    began = time.perf_counter()
-    objective.loss_and_grad(w)
-    one = time.perf_counter() - began
+    w, times = objective.w0, []
+    for _ in range(5):  # the first one also prepares; a busy machine makes some of them long
+        began = time.perf_counter()
+        objective.loss_and_grad(w)
+        times.append(time.perf_counter() - began)
+    one = min(times)
     top = plan.probes[0]
+    beside = _flow_cost(plan, objective)
     # a few products of two gradients each where eigenvalues are measured
     extra = 4.0 * (top.k if top.k == 1 else 2 + top.k) / top.every
-    vectors = 12 + top.k + 4
     return {
         "model": plan.model,
         "settings": plan.settings,
@@ -527,12 +560,33 @@ def _describe(plan: TrainPlan, objective: Any) -> dict[str, Any]:
         "optimizer_settings": {"lr": plan.rule.lr, **plan.rule.settings},
         "threshold": plan.rule.threshold.value if plan.batch is None else None,
         "steps": plan.steps,
-        "probes": [p.name for p in plan.probes],
-        "memory_bytes": round(3e8 + vectors * objective.n * objective.numpy_dtype.itemsize),
+        "probes": [f"{p.name}={p.every}" for p in plan.probes],
+        "flow_gradients": beside,
+        "memory_bytes": plan.experiment.memory(objective),
         "memory_available_bytes": memory.available(),
-        "seconds_estimate": plan.steps * one * (1 + extra),
+        "seconds_estimate": plan.steps * one * (1 + extra) + beside * one,
         "command": plan.command,
     }
+
+
+def _flow_cost(plan: TrainPlan, objective: Any) -> int:
+    """Gradients that integrating gradient flows takes: of a run's flow as its first stretches take them (the start
+    is its steepest part), of the flows to their solutions the most that they may."""
+    from eoslab.flows.stabilized import FlowState, advance
+
+    total = 0.0
+    for probe in plan.probes:
+        measurements = plan.steps // probe.every + 1
+        if probe.name == "flow-distance":
+            flow, lr = FlowState(objective.w0.astype(float)), plan.rule.lr
+            for stretch in range(1, min(3, measurements) + 1):
+                before = flow
+                flow, _ = advance(objective, flow, stretch * probe.every * lr, rtol=probe.rtol, gradients=2000)
+            once = flow.gradients - before.gradients + 2 * (flow.products - before.products)
+            total += flow.gradients + once * measurements
+        elif probe.name == "gfs":
+            total += probe.most * measurements
+    return round(total)
 
 
 def _print_plans(plans: list[dict[str, Any]], as_json: bool) -> None:

@@ -9,6 +9,8 @@ from eoslab.probes.accuracy import Accuracy
 from eoslab.probes.alignment import Alignment
 from eoslab.probes.batch_sharpness import BatchSharpness
 from eoslab.probes.displacement import Displacement
+from eoslab.probes.flow_distance import FlowDistance
+from eoslab.probes.gfs import GFS
 from eoslab.probes.gni import GNI
 from eoslab.probes.interaction_aware import InteractionAwareSharpness
 from eoslab.probes.self_stabilization import SelfStabilization
@@ -16,11 +18,13 @@ from eoslab.probes.top_eigenvalues import TopEigenvalues
 from eoslab.probes.trace import Trace
 
 __all__ = [
+    "GFS",
     "GNI",
     "Accuracy",
     "Alignment",
     "BatchSharpness",
     "Displacement",
+    "FlowDistance",
     "InteractionAwareSharpness",
     "SelfStabilization",
     "TopEigenvalues",

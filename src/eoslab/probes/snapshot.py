@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +16,19 @@ __all__ = ["Snapshot"]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Step, point and objective; the eigenpairs where they were measured at this step; the start of the run."""
+    """Step, point and objective; the eigenpairs where they were measured at this step; the start of the run.
+
+    ``time`` is η·step. ``memory`` is what the asking probe has kept since its last measurement, arrays by name:
+    it may put others in their place, and must not write into them. It is part of the run's checkpoint.
+    """
 
     step: int
     objective: Any
     w: NDArray[Any]
     eigen: EigenResult | None
     start: NDArray[Any]
+    time: float = 0.0
+    memory: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @cached_property
     def grad(self) -> NDArray[np.float64]:

@@ -1,0 +1,52 @@
+// The view Learn: the tour, one preset after the other under the live figures.
+import { go, record, remember } from "../address.js";
+import { button, element } from "../dom.js";
+import { catalogue, session } from "../session.js";
+import { preset } from "../state.js";
+import { TOUR } from "./tour.js";
+
+/** Show the words of the current step. */
+function words() {
+  const step = TOUR[session.tour - 1];
+  element("tour-count").textContent = `Step ${session.tour} of ${TOUR.length}`;
+  element("tour-title").textContent = step.title;
+  element("tour-text").textContent = step.text;
+  element("tour-try").textContent = step.try;
+  button("tour-back").disabled = session.tour === 1;
+  button("tour-next").disabled = session.tour === TOUR.length;
+}
+
+/** Show a step with its preset. @param {number} step */
+function take(step) {
+  session.tour = Math.max(1, Math.min(TOUR.length, step));
+  go(preset(catalogue, TOUR[session.tour - 1].set), false);
+  words();
+}
+
+/** @param {number} by */
+function move(by) {
+  take(session.tour + by);
+  record();
+  element("tour-title").focus();
+}
+
+/**
+ * Connect the tour.
+ * @returns {LaterView}
+ */
+export function mount() {
+  session.tour = Math.max(1, Math.min(TOUR.length, Math.round(session.tour)));
+  button("tour-back").addEventListener("click", () => move(-1));
+  button("tour-next").addEventListener("click", () => move(1));
+  return {
+    // a link holds settings of its own, which may differ from the step's preset
+    opened: (entered) => {
+      if (entered) {
+        take(session.tour);
+        remember();
+      } else {
+        words();
+      }
+    },
+  };
+}
