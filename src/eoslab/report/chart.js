@@ -46,7 +46,9 @@
 
   /** A number for reading. @param {number | null | undefined} v */
   function show(v) {
-    if (v === null || v === undefined) {return "–";}
+    if (v === null || v === undefined) {
+      return "–";
+    }
     const size = Math.abs(v);
     return v !== 0 && (size < 1e-3 || size >= 1e6) ? v.toExponential(2) : String(Number(v.toPrecision(4)));
   }
@@ -115,7 +117,9 @@
         const mark = document.createElement("i");
         key.className = "key";
         mark.style.borderTopColor = `var(${line.colour})`;
-        if (line.dash.length) {mark.style.borderTopStyle = "dashed";}
+        if (line.dash.length) {
+          mark.style.borderTopStyle = "dashed";
+        }
         key.append(mark, line.name);
         title.append(key);
       }
@@ -139,11 +143,15 @@
     /** @param {[number, number]} span */
     zoom(span) {
       this.span = span[1] - span[0] >= 2 ? span : this.whole;
-      for (const plot of this.plots) {plot.setScale("x", { min: this.span[0], max: this.span[1] });}
+      for (const plot of this.plots) {
+        plot.setScale("x", { min: this.span[0], max: this.span[1] });
+      }
     }
 
     draw() {
-      for (const plot of this.plots) {plot.destroy();}
+      for (const plot of this.plots) {
+        plot.destroy();
+      }
       this.plots = this.head.panels.map((panel, i) => this.panel(panel, this.bodies[i].plot));
     }
 
@@ -159,7 +167,11 @@
       ]);
       const lines = used.flatMap((run) => panel.lines.filter((line) => line.run === run));
       const data = uPlot.join(tables);
-      const axis = { stroke: colour("--soft"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { show: false } };
+      const axis = {
+        stroke: colour("--soft"),
+        grid: { stroke: colour("--rule"), width: 1 },
+        ticks: { show: false },
+      };
       const log = panel.log
         ? {
             splits: (/** @type {uPlot} */ u) => decades(u.scales.y.min, u.scales.y.max),
@@ -168,7 +180,7 @@
           }
         : {};
       return new uPlot(
-        ({
+        {
           width: this.box.clientWidth,
           height: HEIGHT,
           padding: [8, 24, 0, 0],
@@ -178,16 +190,28 @@
             x: { time: false, range: () => this.span },
             y: {
               distr: panel.log ? 3 : 1,
-              range: (/** @type {uPlot} */ _, /** @type {any} */ lo, /** @type {any} */ hi) => range(panel, lo, hi),
+              range: (/** @type {uPlot} */ _, /** @type {any} */ lo, /** @type {any} */ hi) =>
+                range(panel, lo, hi),
             },
           },
           axes: [
-            { ...axis, size: 30, values: (/** @type {uPlot} */ _, /** @type {number[]} */ v) => v.map((x) => x.toLocaleString("en")) },
+            {
+              ...axis,
+              size: 30,
+              values: (/** @type {uPlot} */ _, /** @type {number[]} */ v) => v.map((x) => x.toLocaleString("en")),
+            },
             { ...axis, size: 56, ...log },
           ],
           series: [
             {},
-            ...lines.map((line) => ({ stroke: colour(line.colour), width: 1.4, dash: line.dash, points: { show: false }, spanGaps: false, pxAlign: 0 })),
+            ...lines.map((line) => ({
+              stroke: colour(line.colour),
+              width: 1.4,
+              dash: line.dash,
+              points: { show: false },
+              spanGaps: false,
+              pxAlign: 0,
+            })),
           ],
           hooks: {
             drawClear: [(/** @type {uPlot} */ u) => this.phases(u)],
@@ -195,13 +219,18 @@
             setCursor: [(/** @type {uPlot} */ u) => this.read(u)],
             setSelect: [
               (/** @type {uPlot} */ u) => {
-                if (u.select.width < 4) {return;}
-                this.zoom([Math.max(0, u.posToVal(u.select.left, "x")), u.posToVal(u.select.left + u.select.width, "x")]);
+                if (u.select.width < 4) {
+                  return;
+                }
+                this.zoom([
+                  Math.max(0, u.posToVal(u.select.left, "x")),
+                  u.posToVal(u.select.left + u.select.width, "x"),
+                ]);
                 u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
               },
             ],
           },
-        }),
+        },
         data,
         place,
       );
@@ -226,7 +255,9 @@
         c.fillRect(a, top, b - a, height);
         c.globalAlpha = 1;
         c.fillStyle = colour("--soft");
-        if (c.measureText(band.name).width + 8 * ratio < b - a) {c.fillText(band.name, a + 4 * ratio, top + 3 * ratio);}
+        if (c.measureText(band.name).width + 8 * ratio < b - a) {
+          c.fillText(band.name, a + 4 * ratio, top + 3 * ratio);
+        }
       }
       if (this.head.crossing !== null) {
         const x = u.valToPos(this.head.crossing, "x", true);
@@ -263,7 +294,9 @@
         c.lineTo(left + width, y);
         c.stroke();
         c.fillStyle = colour("--ink");
-        if (panel.levels.length === 1) {c.fillText(level.text, left + width - 5 * ratio, y - 3 * ratio);}
+        if (panel.levels.length === 1) {
+          c.fillText(level.text, left + width - 5 * ratio, y - 3 * ratio);
+        }
       }
       c.restore();
     }
@@ -271,7 +304,9 @@
     /** The values at the pointer. @param {uPlot} u */
     read(u) {
       const { idx } = u.cursor;
-      if (idx === null || idx === undefined || !u.cursor.event) {return;}
+      if (idx === null || idx === undefined || !u.cursor.event) {
+        return;
+      }
       const at = Number(u.data[0][idx]);
       const words = [`step ${at.toLocaleString("en")}`];
       for (const panel of this.head.panels) {
@@ -279,7 +314,9 @@
           // runs are thinned at steps of their own: the nearest one
           const step = this.runs[line.run][0];
           let i = step.findIndex((s) => Number(s) >= at);
-          if (i < 0) {i = step.length - 1;}
+          if (i < 0) {
+            i = step.length - 1;
+          }
           const name = line.name === panel.label ? "" : `${line.name} `;
           return name + show(this.runs[line.run][line.column][i]);
         });
@@ -300,14 +337,20 @@
     chart.draw();
     let width = box.clientWidth;
     new ResizeObserver(() => {
-      if (box.clientWidth === width || box.clientWidth === 0) {return;}
+      if (box.clientWidth === width || box.clientWidth === 0) {
+        return;
+      }
       width = box.clientWidth;
-      for (const plot of chart.plots) {plot.setSize({ width, height: HEIGHT });}
+      for (const plot of chart.plots) {
+        plot.setSize({ width, height: HEIGHT });
+      }
     }).observe(box);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chart.draw());
     box.dataset.ready = "";
   }
 
   // without DecompressionStream the drawings stay
-  if ("DecompressionStream" in window) {document.querySelectorAll(".chart").forEach((box, i) => void begin(/** @type {HTMLElement} */ (box), i));}
+  if ("DecompressionStream" in window) {
+    document.querySelectorAll(".chart").forEach((box, i) => void begin(/** @type {HTMLElement} */ (box), i));
+  }
 })();
