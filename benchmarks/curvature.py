@@ -33,8 +33,9 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=1, help="eigenvalues to track")
     parser.add_argument("--runs", type=int, default=3, help="tracking runs, whose median cost is taken")
     parser.add_argument("--starts", type=int, default=5, help="random starts of each solver at a point")
+    parser.add_argument("--methods", default="", help="at a point: those whose label contains one of these words")
     parser.add_argument("--checks", type=int, default=60, help="reference solves along a tracking run")
-    parser.add_argument("--quick", action="store_true", help="two tasks, one seed, one run: below two minutes")
+    parser.add_argument("--quick", action="store_true", help="digits alone, one run, no peers: below two minutes")
     parser.add_argument("--write", default="", help="append the tables to this file")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -42,16 +43,17 @@ def main() -> None:
     chosen = args.tasks.split(",") if args.tasks else None
     if unknown := set(chosen or ()) - set(tasks(0)):
         parser.error(f"--tasks: {', '.join(sorted(unknown))} not among {', '.join(tasks(0))}")
+    methods = args.methods.split(",")
     if args.quick:
-        seeds, runs, starts, checks = seeds[:1], 1, 1, 20
+        seeds, runs, starts, checks, methods = seeds[:1], 1, 1, 10, ["eoslab"]
     out: list[str] = []
     for what in args.what or list(DEFAULT):
-        names = chosen or (["digits", "cnn"] if args.quick else DEFAULT[what])
+        names = chosen or (["digits"] if args.quick else DEFAULT[what])
         if what == "memory":
             memory(names, out)
         for seed in seeds if what != "memory" else ():
             if what == "points":
-                points(seed, names, starts, out)
+                points(seed, names, starts, methods, out)
             else:
                 tracking(seed, names, out, args.k, runs, checks)
     if args.write:

@@ -74,7 +74,9 @@ def track(task: Task, k: int, checks: Checks | None) -> tuple[float, float, Any]
 
 
 def tracking(seed: int, names: list[str], out: list[str], k: int, runs: int, checks: int) -> None:
-    out.append(f"\n## λ1…λ{k} at every step of gradient descent, tol {TOL:g}, seed {seed}\n")
+    out.append(
+        f"\n## {'λ1' if k == 1 else f'λ1…λ{k}'} at every step of gradient descent, tol {TOL:g}, seed {seed}\n"
+    )
     out.append(
         f"Means over the whole run; cost: median of {runs} (and range). Goal: ≤ {GOAL:g} extra GD steps, "
         f"≤ {GOAL_PRODUCTS:g} products a step, worst error ≤ {TOL:g}.\n"
