@@ -27,8 +27,8 @@ LATENCY = """async () => {
 }"""
 
 
-#: Three seconds of dragging at 60 input events a second: repaints a second while it lasts, and from the last event to
-#: the drawing of its value, in milliseconds.
+#: Three seconds of dragging at 60 input events a second: repaints a second while it lasts, and from the last event
+#: to the drawing of its value, in milliseconds.
 DRAGGING = """async () => {
   const slider = document.getElementById("f-lr"), body = document.body, events = 180;
   let painted = 0;
