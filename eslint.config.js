@@ -21,7 +21,8 @@ export default [
     },
   },
   {
-    files: ["src/eoslab/web/static/**/*.js"],
+    files: ["src/eoslab/web/static/**/*.js", "src/eoslab/report/*.js"],
     languageOptions: { globals: { ...globals.browser, uPlot: "readonly" } },
   },
+  { files: ["src/eoslab/report/*.js"], languageOptions: { sourceType: "script" } },
 ];

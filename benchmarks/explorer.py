@@ -1,14 +1,25 @@
-"""The explorer in headless Chromium: slider to repaint, dragging, and what the first load weighs."""
+"""The explorer in headless Chromium: slider to repaint (median), dragging, what the first load weighs, and the
+view Live with 50,000 points and 20 updates a second."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import random
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
+from typing import Any
 
-from playwright.sync_api import Response, sync_playwright
+from playwright.sync_api import Browser, Response, sync_playwright
 from timing import row
+
+from eoslab.results.journal import Journal
+from eoslab.results.store import Store
+from eoslab.web.request import parse
 
 CHROMIUM = os.environ.get("EOSLAB_CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -55,10 +66,76 @@ def transferred(answer: Response) -> int:
     return answer.request.sizes()["responseBodySize"]
 
 
+#: Points of a run when it is opened, updates a second, points an update, seconds.
+POINTS, UPDATES, EACH, SECONDS = 50_000, 20, 5, 10
+
+
+def measured(step: int) -> dict[str, Any]:
+    """A point as a network's run writes it."""
+    s = 40 + random.gauss(0, 2)
+    return {
+        "step": step, "loss": math.exp(-step / POINTS) * (1 + 0.1 * random.random()), "grad_norm": 0.1,
+        "sharpness": s, "eta_sharpness": 0.05 * s, "matvecs": 4, "eigenvalues": [s, 0.8 * s, 0.5 * s],
+        "eig_residual": [0.01] * 3, "eig_bound": [0.1] * 3, "eig_converged": [1.0] * 3,
+        "threshold": 2.0, "lr": 0.05,
+    }  # fmt: skip
+
+
+def live(browser: Browser, url: str, store: Store) -> None:
+    """The rows about the view Live."""
+    saved = store.save(parse({"steps": 3}).run())
+    start = {"step": 0, "steps": 2 * POINTS, "lr": 0.05, "threshold": 2.0, "every": 1}
+    journal = Journal(saved.path, start)
+    for step in range(POINTS):
+        journal.point(measured(step))
+    journal.flush()
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    browser.start_tracing(page=page, categories=["toplevel"])
+    began = time.perf_counter()
+    page.goto(f"{url}/live/{saved.id}")
+    page.locator(f'body[data-live-points="{POINTS}"]').wait_for()
+    row(f"live view, {POINTS:,} points shown after", f"{time.perf_counter() - began:.1f} s", "< 5 s")
+    row("  longest task while they come", *longest(browser.stop_tracing()))
+    page.evaluate("window.frames = 0; new MutationObserver(() => window.frames++).observe("
+                  "document.body, { attributes: true, attributeFilter: ['data-live-points'] })")  # fmt: skip
+    browser.start_tracing(page=page, categories=["toplevel"])
+    step = POINTS
+    for _ in range(SECONDS * UPDATES):
+        until = time.perf_counter() + 1 / UPDATES
+        for _ in range(EACH):
+            journal.point(measured(step))
+            step += 1
+        journal.flush()
+        time.sleep(max(0.0, until - time.perf_counter()))
+    page.locator(f'body[data-live-points="{step}"]').wait_for()
+    drawn = page.evaluate("window.frames")
+    row(f"  longest task, {UPDATES} updates a second for {SECONDS} s", *longest(browser.stop_tracing()))
+    row("  times drawn in that time", str(drawn), f"about {SECONDS * UPDATES}")
+    page.close()
+    journal.close()
+
+
+def longest(trace: bytes) -> tuple[str, str]:
+    """The longest task of the page's main thread: CPU time, and wall time, which a busy machine stretches."""
+    events = json.loads(trace)["traceEvents"]
+    main = {(e["pid"], e["tid"]) for e in events if e.get("args", {}).get("name") == "CrRendererMain"}
+    tasks = [e for e in events if e["name"].endswith("RunTask") and "dur" in e and (e["pid"], e["tid"]) in main]
+    cpu, wall = (max(e.get(key, 0) for e in tasks) / 1000 for key in ("tdur", "dur"))
+    return f"{cpu:.0f} ms of CPU, {wall:.0f} ms", "< 100 ms"
+
+
 def main() -> None:
     """Print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Store(folder))
+
+
+def measure(store: Store) -> None:
+    """Measure with a server of this store."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "eoslab", "explore", "--no-open"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "eoslab", "explore", "--no-open", "--store", str(store.root)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert server.stdout is not None
@@ -81,6 +158,7 @@ def main() -> None:
                 row(f"dragging at {events:.0f} events/s, {steps} steps", f"{repaints:.0f} repaints/s", ">= 15")
                 row("  last value drawn after", f"{last:.0f} ms", "< 100 ms")
                 page.close()
+            live(browser, url, store)
             browser.close()
     finally:
         server.terminate()

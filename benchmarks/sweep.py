@@ -27,7 +27,8 @@ from eoslab.models import Minimalist
 from eoslab.optimizers import GD
 from eoslab.results.cells import Problem
 from eoslab.results.inputs import PowerSpectrum
-from eoslab.results.sweep import cores, counts, sweep
+from eoslab.results.pools import cores
+from eoslab.results.sweep import counts, sweep
 
 START = (0.3, 1e-3, 0.1)
 

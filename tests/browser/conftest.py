@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,16 +44,13 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="session")
-def server(browser, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("explorer")
-    # the page is tested, not the compiler: what it asks for first is compiled before it is opened
-    eoslab.trajectory(eoslab.models.Minimalist(), eoslab.optimizers.GD(2.4), steps=10)
-    eoslab.sweep(eoslab.models.Minimalist(), eoslab.optimizers.GD, {"lr": "1|2"}, steps=10)
+@contextmanager
+def explorer(folder, port=0):
+    """A server of the runs in ``folder``/runs, and its address."""
     env = {k: v for k, v in os.environ.items() if k != "EOSLAB_RUNS"}
     env["PYTHONPATH"] = str(Path(eoslab.__file__).parents[1])
     process = subprocess.Popen(
-        [sys.executable, "-m", "eoslab", "explore", "--no-open", "--port", "0"],
+        [sys.executable, "-m", "eoslab", "explore", "--no-open", "--port", str(port)],
         stdout=subprocess.PIPE, text=True, cwd=folder, env=env,
     )  # fmt: skip
     try:
@@ -62,6 +60,20 @@ def server(browser, tmp_path_factory):
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session", name="explorer")
+def _explorer():
+    return explorer
+
+
+@pytest.fixture(scope="session")
+def server(browser, tmp_path_factory):
+    # the page is tested, not the compiler: what it asks for first is compiled before it is opened
+    eoslab.trajectory(eoslab.models.Minimalist(), eoslab.optimizers.GD(2.4), steps=10)
+    eoslab.sweep(eoslab.models.Minimalist(), eoslab.optimizers.GD, {"lr": "1|2"}, steps=10)
+    with explorer(tmp_path_factory.mktemp("explorer")) as address:
+        yield address
 
 
 @pytest.fixture(params=["light"])

@@ -248,10 +248,14 @@ def test_kill_9_loses_no_more_than_the_steps_since_the_last_checkpoint(folder, t
     assert killed.outcome == "interrupted"
     assert killed.steps >= 60
     assert Store("runs").verify(killed.id) == []
-    journal = (killed.path / "live.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["step"] for line in journal[:-1]] == list(range(len(journal) - 1))
+    made = points(killed.path)
+    assert [line["step"] for line in made] == list(range(len(made)))
+    assert killed.live.state == "running", "the last line is young, and nobody said that it is over"
     total = str(killed.steps + 30)
     resumed = train("--resume", killed.id, "--steps", total)
+    first, again = [line for line in journal(killed.path) if line.get("kind") == "start"]
+    assert (first["step"], again["step"]) == (0, killed.steps)
+    assert journal(killed.path)[-1]["kind"] == "end", "a journal that was begun is gone on with"
     same(train(*SMALL, "--steps", total, "--checkpoint-every", "20")["run"], resumed["run"])
 
 
@@ -269,13 +273,57 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder, train):
     same(train(*SMALL, "--steps", total)["run"], train("--resume", record["id"], "--steps", total)["run"])
 
 
+def journal(path):
+    """The lines of a run's journal; a killed writer's last one may be cut."""
+    text = (Path(path) / "live.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("}\n")]
+
+
+def points(path):
+    return [line for line in journal(path) if "kind" not in line]
+
+
 def test_the_journal_has_each_measured_step_and_survives_the_checkpoints(train):
     record = train(*SMALL, "--steps", "50", "--every", "5", "--checkpoint-every", "8", "--live")
-    lines = [json.loads(line) for line in (Path(record["run"]) / "live.jsonl").read_text().splitlines()]
+    start, *_, end = journal(record["run"])
+    lines = points(record["run"])
     assert [line["step"] for line in lines] == list(range(0, 51, 5))
     assert lines[-1]["sharpness"] == record["final"]["sharpness"]
     assert lines[0]["threshold"] == 2
+    assert (start["kind"], start["steps"], start["every"]) == ("start", 50, 5)
+    assert (end["kind"], end["outcome"], end["step"]) == ("end", record["outcome"], 50)
     assert Store("runs").verify(record["id"]) == []
+
+
+def test_the_events_of_the_journal_are_those_of_the_run(train):
+    record = train(*SMALL, "--lr", "2/8", "--steps", "40", "--live")
+    longer = train("--resume", record["id"], "--steps", "60")
+    ds = Store("runs").open(longer["id"])
+    # a step that is made again is told again
+    told = list(dict.fromkeys((x["event"], x["step"]) for x in journal(longer["run"]) if x.get("kind") == "event"))
+    known = zip(ds["event_kind"].values.tolist(), ds["event_step"].values.tolist(), strict=True)
+    assert told == list(known)
+    assert told, "the step size is large enough for a crossing"
+
+
+def test_the_journal_ends_with_the_error_of_a_run_that_fails(train, monkeypatch):
+    from eoslab.probes import Accuracy
+
+    plain = Accuracy.measure
+
+    def measure(self, snapshot):
+        if snapshot.step == 20:
+            raise ZeroDivisionError("a probe of ones own")
+        return plain(self, snapshot)
+
+    monkeypatch.setattr(Accuracy, "measure", measure)
+    with pytest.raises(ZeroDivisionError):
+        train(*SMALL, "--steps", "50", "--live")
+    (run,) = Store("runs").list()
+    assert run.live.state == "failed"
+    end = journal(run.path)[-1]
+    assert end["outcome"] == "failed"
+    assert end["error"][-1] == "ZeroDivisionError: a probe of ones own"
 
 
 def test_a_run_goes_on_in_its_own_command_only(call, train):

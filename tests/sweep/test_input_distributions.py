@@ -12,7 +12,7 @@ from eoslab.cli import app
 from eoslab.core.errors import BadData, InvalidArgument, UnknownName
 from eoslab.models import MinimalistD
 from eoslab.optimizers import GD, Adam
-from eoslab.results.cells import Problem, single
+from eoslab.results.cells import Problem
 from eoslab.results.data import load
 from eoslab.results.grid import lay_out
 from eoslab.results.inputs import (
@@ -23,6 +23,7 @@ from eoslab.results.inputs import (
     TwoLevelSpectrum,
     parse_spectrum,
 )
+from eoslab.results.single import single
 from eoslab.results.sweep import counts, labels, open_sweep, sweep
 
 AXES = {

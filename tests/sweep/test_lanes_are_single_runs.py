@@ -11,8 +11,9 @@ from eoslab.dynamics import Floor
 from eoslab.models import Minimalist
 from eoslab.optimizers import GD, Adam, HeavyBall, RMSProp
 from eoslab.optimizers.floor import Floor as FloorRule
-from eoslab.results.cells import COLUMNS, Problem, single
+from eoslab.results.cells import COLUMNS, Problem
 from eoslab.results.grid import lay_out
+from eoslab.results.single import single
 from eoslab.results.sweep import labels, sweep
 
 STARTS = "0.3,1e-3,0.1|0.9,1e-6,0.9|1.5,0.5,0.2|0.05,1e-2,0.01|1.2,0,0.7|-0.4,1e-150,-0.2"

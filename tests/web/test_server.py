@@ -391,6 +391,35 @@ def test_stored_runs_are_listed_and_shown(client, store):
     assert client.get("/api/runs/ffff0000").status_code == 404
 
 
+def test_runs_of_networks_and_flows_are_shown(client, store):
+    torch = pytest.importorskip("torch")
+    from eoslab.nn import losses
+    from eoslab.nn.objective import Objective
+
+    module = torch.nn.Linear(2, 1, bias=False).double()
+    objective = Objective(module, losses.mse, (torch.eye(2), torch.ones(2, 1)))
+    ds = eoslab.trajectory(objective, eoslab.optimizers.HeavyBall(lr=1.0, beta=0.5), steps=20)
+    head, rows = decoded(client.get(f"/api/runs/{store.save(ds).id}").content)
+    assert head["threshold"] == pytest.approx(3.0)
+    assert np.array_equal(rows["loss"], ds.loss.values.astype("f4"))
+    assert np.isnan(rows["loss_osc"]).all()
+    flow = eoslab.trajectory(eoslab.models.Minimalist(), eoslab.dynamics.GradientFlow(time=10.0), steps=20)
+    head, rows = decoded(client.get(f"/api/runs/{store.save(flow).id}").content)
+    assert rows["time"][-1] == pytest.approx(float(flow.time[-1]))
+
+
+def test_a_report_is_a_page_that_may_do_nothing(client, store):
+    saved = store.save(parse({"steps": 40}).run())
+    answer = client.get(f"/api/runs/{saved.id}/report")
+    assert answer.status_code == 200
+    assert "<h1>" in answer.text
+    policies = answer.headers.get_list("content-security-policy")
+    assert len(policies) == 1
+    assert "sandbox" in policies[0]
+    assert "script-src" not in policies[0]
+    assert client.get("/api/runs/ffff/report").status_code == 404
+
+
 def test_command_and_python_repeat_the_run():
     request = parse({"optimizer": "heavy-ball", "beta": 0.5, "lr": 1.5, "steps": 30, "lambda2": "1/300"})
     scope: dict = {}

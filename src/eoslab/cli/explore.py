@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
         if number > 65535:
             raise InvalidArgument("port", port, "a port, 0 to 65535")
         runs = Store(settings.store_root(store))
-        ids = [runs.info(ref).id for ref in run or []]
+        found = [runs.info(ref) for ref in run or []]
 
         def ready(address: str) -> None:
             output.line(f"READY {address}")
@@ -55,6 +55,13 @@ def register(app: typer.Typer) -> None:
                 webbrowser.open(address)
 
         try:
-            serve(number, runs, ready, f"/?v=1&view=runs&runs={quote(','.join(ids))}" if ids else "")
+            serve(number, runs, ready, _path(found))
         except KeyboardInterrupt:
             raise Finish(0) from None
+
+
+def _path(runs: list[Any]) -> str:
+    """The page to begin with: the live view of a run that is being made, else the runs over one another."""
+    if len(runs) == 1 and (status := runs[0].live) and status.state != "finished":
+        return f"/live/{quote(runs[0].id)}"
+    return f"/?v=1&view=runs&runs={quote(','.join(run.id for run in runs))}" if runs else ""

@@ -35,6 +35,14 @@ def register(app: typer.Typer) -> None:
             str | None,
             typer.Option("--quantity", metavar="NAME", help="phase-map: a number of every cell instead."),
         ] = None,
+        columns: Annotated[
+            str | None,
+            typer.Option("--columns", metavar="NAME", help="network-grid: the dimension of the columns."),
+        ] = None,
+        colours: Annotated[
+            str | None,
+            typer.Option("--colours", metavar="NAME", help="network-grid: the dimension of the colours."),
+        ] = None,
         store: StoreDir = None,
         as_json: Json = False,
         quiet: Quiet = False,
@@ -46,9 +54,13 @@ def register(app: typer.Typer) -> None:
         figure_format(file)
         if size not in SIZES:
             raise UnknownName("size", size, SIZES)
-        if quantity is not None and name != "phase-map":
-            raise InvalidArgument("quantity", quantity, "the figure phase-map with it")
-        if FIGURES[name].of == "map":
+        more: dict[str, str] = {}
+        for option, value, figure in (("quantity", quantity, "phase-map"), ("columns", columns, "network-grid"),
+                                      ("colours", colours, "network-grid")):  # fmt: skip
+            if value is not None and name != figure:
+                raise InvalidArgument(option, value, f"the figure {figure} with it")
+            more |= {option: value} if value is not None else {}
+        if FIGURES[name].of != "runs":
             from eoslab.results.sweep import open_sweep
 
             datasets = [open_sweep(path) for path in run]
@@ -57,7 +69,6 @@ def register(app: typer.Typer) -> None:
 
         from eoslab.plots import save_figure
 
-        more = {} if quantity is None else {"quantity": quantity}
         save_figure(name, datasets, Path(file), size=size, **more)
         if as_json:
             output.emit({"figure": name, "file": file, "runs": run})

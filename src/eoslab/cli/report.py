@@ -22,6 +22,9 @@ def register(app: typer.Typer) -> None:
         file: Annotated[
             str, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.")
         ] = "report.html",
+        interactive: Annotated[
+            bool, typer.Option("--interactive", help="Add charts to zoom and read values from (< 150 kB).")
+        ] = False,
         open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
         store: StoreDir = None,
         as_json: Json = False,
@@ -31,7 +34,8 @@ def register(app: typer.Typer) -> None:
 
         _, datasets = opened(store, run)
         path = Path(file)
-        eoslab.report.report(datasets, path, commands=[str(ds.attrs.get("command", "")) for ds in datasets])
+        commands = [str(ds.attrs.get("command", "")) for ds in datasets]
+        eoslab.report.report(datasets, path, commands=commands, interactive=interactive)
         size = path.stat().st_size
         if as_json:
             output.emit({"file": file, "bytes": size, "runs": run})

@@ -183,12 +183,21 @@ def _listing(rows: list[Any]) -> list[str]:
         ratio = f"{top / tau:.3f}" if tau and top is not None else "–"
         lines.append(
             [run.id, run.created[:16].replace("T", " "), run.model, run.optimizer, output.number(run.lr),
-             output.number(run.steps), run.regime, run.outcome, output.number(run.final_loss, 3), ratio]
+             output.number(run.steps), run.regime, _outcome(run), output.number(run.final_loss, 3), ratio]
         )  # fmt: skip
     return [*output.table(head, lines, right=(4, 5, 8, 9)), *problems] if lines else problems
 
 
+def _outcome(run: Any) -> str:
+    """How the run ended, or that it is going on."""
+    status = run.live
+    if status is None or status.state in ("finished", "failed"):
+        return str(status.outcome if status and status.state == "failed" else run.outcome)
+    return f"{status.state} at {output.number(status.step)}" if status.step is not None else str(status.state)
+
+
 def _record(run: Any) -> dict[str, Any]:
+    status = run.live if not run.problem else None
     return {
         "id": run.id,
         "path": str(run.path),
@@ -198,6 +207,7 @@ def _record(run: Any) -> dict[str, Any]:
         "parameters": run.parameters,
         **run.summary,
         "command": run.command or None,
+        "live": status.state if status else None,
         "problem": run.problem or None,
     }
 

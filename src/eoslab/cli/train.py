@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -155,7 +156,7 @@ def register(app: typer.Typer) -> None:
             str, option("checkpoint-every", "N", "Steps between checkpoints; a kill loses no more.")
         ] = DEFAULTS["checkpoint_every"],
         live: Annotated[
-            bool, typer.Option("--live", help="Append each measured step to live.jsonl in the run, every second.")
+            bool, typer.Option("--live", help="Keep a journal that eoslab explore shows while the run goes on.")
         ] = False,
         out: Out = None,
         resume: Resume = None,
@@ -196,6 +197,13 @@ class TrainPlan:
     command: str
     sources: dict[str, str] = field(default_factory=dict)
     typed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def experiment(self) -> Any:
+        """The run that is asked for, without its storage."""
+        return networks().Experiment(
+            self.settings, self.rule, self.steps, tuple(self.probes), self.batch, self.until_loss
+        )
 
     @property
     def model(self) -> str:
@@ -333,24 +341,10 @@ def execute(plan: TrainPlan, objective: Any, store: Any, stop: Stop, quiet: bool
     """Train a plan with progress and Ctrl-C; returns the run, which is stored (in place of ``replace``)."""
     from eoslab.results.provenance import stamp
 
-    nn = networks()
-    probes = list(plan.probes)
-    known = {probe.name for probe in probes}
-    if "accuracy" not in known and nn.recipes.has_classes(objective):
-        from eoslab.probes import Accuracy
-
-        probes.append(Accuracy(every=max(10, plan.probes[0].every)))
-    batches = nn.Batches(plan.batch, plan.settings["seed"]) if plan.batch else None
-    run = nn.NetworkRun(
-        objective, plan.rule, probes, batches, store,
-        model=plan.model, settings=plan.settings, seed=plan.settings["seed"], loss=plan.settings["loss"],
+    run = plan.experiment.begin(
+        objective, store=store, stored=replace, checkpoint_every=plan.checkpoint_every, live=plan.live,
         label=lambda ds: stamp(ds, command=plan.command, typed=plan.typed, sources=plan.sources),
-        checkpoint_every=plan.checkpoint_every, live=plan.live,
-        until_loss=plan.until_loss, stored=replace,
     )  # fmt: skip
-    if plan.settings.get("module"):
-        run.loss = ""
-    run.begin()
     if not quiet:
         output.note(_introduction(plan, run))
     _go(run, plan.steps, stop, quiet)
@@ -362,8 +356,13 @@ def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
     from eoslab.nn import OutOfMemory
 
     with Progress("training", quiet) as progress:
+        said = quiet or not run.live
 
         def observe(line: Mapping[str, Any]) -> None:
+            nonlocal said
+            if not said:
+                said = True
+                output.note(f"live view: eoslab explore {_ref(run)}   (in another terminal)")
             progress.detail = _detail(line, progress.detail)
 
         run.observer = observe
@@ -372,6 +371,13 @@ def _go(run: Any, steps: int, stop: Stop, quiet: bool) -> None:
         except OutOfMemory as e:
             kept = f"; what was made is in {run.stored.path}" if run.stored is not None else ""
             raise OutOfMemory(f"step {len(run.rows)}: {e.message}{kept}", e.help) from None
+
+
+def _ref(run: Any) -> str:
+    """How another terminal in the same folder calls the run."""
+    folder = run.stored.path.parent
+    here = folder == Path(settings.store_root(None) or "runs")
+    return run.stored.id if here else f"{run.stored.id} --store {shlex.quote(str(folder))}"
 
 
 def _detail(line: Mapping[str, Any], before: str) -> str:
@@ -545,7 +551,6 @@ def _describe(plan: TrainPlan, objective: Any) -> dict[str, Any]:
     beside = _flow_cost(plan, objective)
     # a few products of two gradients each where eigenvalues are measured
     extra = 4.0 * (top.k if top.k == 1 else 2 + top.k) / top.every
-    vectors = 12 + top.k + 4
     return {
         "model": plan.model,
         "settings": plan.settings,
@@ -557,7 +562,7 @@ def _describe(plan: TrainPlan, objective: Any) -> dict[str, Any]:
         "steps": plan.steps,
         "probes": [f"{p.name}={p.every}" for p in plan.probes],
         "flow_gradients": beside,
-        "memory_bytes": round(3e8 + vectors * objective.n * objective.numpy_dtype.itemsize),
+        "memory_bytes": plan.experiment.memory(objective),
         "memory_available_bytes": memory.available(),
         "seconds_estimate": plan.steps * one * (1 + extra) + beside * one,
         "command": plan.command,

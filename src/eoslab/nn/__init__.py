@@ -9,8 +9,10 @@ for record in train(objective, rules.GD(lr=2 / 40), steps=3000, tracker=Tracker(
 """
 
 from eoslab.nn import adapters, architectures, data, losses, probes, recipes, rules, run
+from eoslab.nn.experiment import Experiment
 from eoslab.nn.objective import NonDeterministic, Objective, OutOfMemory, Point, ThirdDerivativeRefused
 from eoslab.nn.run import NetworkRun, trajectory
+from eoslab.nn.sweeps import sweep
 from eoslab.nn.training import (
     Batches,
     Record,
@@ -24,6 +26,7 @@ from eoslab.nn.training import (
 
 __all__ = [
     "Batches",
+    "Experiment",
     "NetworkRun",
     "NonDeterministic",
     "Objective",
@@ -44,6 +47,7 @@ __all__ = [
     "save_checkpoint",
     "start",
     "summary",
+    "sweep",
     "train",
     "trajectory",
 ]

@@ -8,7 +8,6 @@ its last step was measured only for being the last.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
@@ -23,14 +22,17 @@ import torch
 from numpy.typing import NDArray
 
 from eoslab.core.errors import BadData, InvalidArgument, UnknownName, whole
+from eoslab.core.vocabulary import EVENTS
 from eoslab.curvature import EigenResult
 from eoslab.nn.objective import Objective
 from eoslab.nn.rules import RULES
 from eoslab.nn.training import Batches, TrainingState, load_checkpoint, save_checkpoint, start, train
 from eoslab.probes.snapshot import Snapshot
 from eoslab.probes.top_eigenvalues import TopEigenvalues
-from eoslab.results.network import KIND, Description, Rows, dataset
-from eoslab.results.store import JOURNAL, Store, StoredRun
+from eoslab.results.journal import JOURNAL, Journal
+from eoslab.results.network import KIND, Description, EventFold, Rows, dataset
+from eoslab.results.store import Store, StoredRun
+from eoslab.results.summary import verdict_sentence
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,8 +44,6 @@ Vector = NDArray[Any]
 CHECKPOINT = "checkpoint.npz"
 #: Updates between two checkpoints.
 CHECKPOINT_EVERY = 500
-#: Seconds between two flushes of the journal.
-FLUSH = 1.0
 #: What a loss of ours means, for figures and reports.
 CONVENTIONS = {"mse": "mse: mean over samples of ½‖f − y‖²", "ce": "ce: mean cross-entropy over samples"}
 
@@ -106,10 +106,9 @@ class NetworkRun:
     """A run while it is made. ``store`` (a folder or a Store) keeps it, with a checkpoint every so many steps.
 
     ``model`` and ``settings`` describe the network for the provenance (:mod:`eoslab.nn.recipes` rebuilds it from
-    them); ``label`` adds to each data set what only the caller knows. ``live`` appends each measured step to
-    ``live.jsonl`` in the run, flushed every second; after a kill it may be ahead of the checkpoint, and steps
-    that are made again are appended again, with the same numbers. ``until_loss`` ends the run where the loss is
-    so small; that is no interruption, and the run can go on.
+    them); ``label`` adds to each data set what only the caller knows. ``live`` keeps a journal in the run
+    (:mod:`eoslab.results.journal`): each measured step, each event, the end. ``until_loss`` ends the run where
+    the loss is so small; that is no interruption, and the run can go on.
     """
 
     objective: Objective
@@ -212,17 +211,17 @@ class NetworkRun:
             observe=observe,
             stop=lambda record: self._enough(record.loss) or (stop is not None and stop()),
         )
-        journal: _Journal | None = None
+        reporter: _Reporter | None = None
         try:
             for record in records:
                 self._take(record)
-                if journal is None and self.store is not None:
+                if reporter is None and self.store is not None:
                     # from here on there is a run to go on with, and a place for the journal
                     self.outcome = "interrupted"
                     self.save()
-                    journal = _Journal(self.stored, self.live)
-                if journal is not None:
-                    journal.write(self._line())
+                    reporter = self._reporter()
+                if reporter is not None:
+                    reporter.take(self._line(), record.outcome)
                 enough = record.outcome == "interrupted" and self._enough(record.loss)
                 self.outcome = "running" if enough else record.outcome
                 if self.observer is not None:
@@ -232,17 +231,29 @@ class NetworkRun:
                 over = record.outcome != "running" or record.step == self.asked
                 if self.store is not None and not over and (record.step + 1) % self.checkpoint_every == 0:
                     self.outcome = "interrupted"
-                    self.save()
+                    self.save(reporter)
                     self.outcome = record.outcome
                 if not over:
                     assert record.state is not None
                     self.state = record.state
+            self._clock()
+            if self.store is not None:
+                ds = self.save(reporter)
+                if reporter is not None:
+                    reporter.end(ds)
+        except BaseException as error:
+            if reporter is not None:
+                reporter.journal.failed(error, self.rows.columns["step"][-1])
+            raise
         finally:
-            if journal is not None:
-                journal.close()
-        self._clock()
-        if self.store is not None:
-            self.save()
+            if reporter is not None:
+                reporter.journal.close()
+
+    def _reporter(self) -> _Reporter | None:
+        """Who keeps the journal; one that was begun is gone on with."""
+        assert self.stored is not None
+        wanted = self.live or (self.stored.path / JOURNAL).exists()
+        return _Reporter(self, self.stored.path) if wanted else None
 
     def _enough(self, loss: float) -> bool:
         return self.until_loss is not None and loss <= self.until_loss
@@ -332,14 +343,19 @@ class NetworkRun:
         """The chunks that were really used: a run that goes on takes them from the start."""
         return {} if self.objective.chunk is None else {"chunk": self.objective.chunk}
 
-    def save(self) -> None:
+    def save(self, reporter: _Reporter | None = None) -> xr.Dataset:
         """Write the run with its checkpoint; whatever kills us, the old or the new one is there."""
         self._clock()
         ds, attach = self.dataset(), {CHECKPOINT: self._checkpoint}
+        if reporter is not None:
+            reporter.journal.flush()
         if self.stored is None:
             self.stored = self.store.save(ds, attach=attach)
         else:
             self.store.update(self.stored.path, ds, attach=attach)
+        if reporter is not None:
+            reporter.journal.moved()
+        return ds
 
     def _checkpoint(self, path: Path) -> None:
         # the newest point is that of the state itself; it is made again by whoever goes on
@@ -397,37 +413,40 @@ class _Observer:
         return out
 
 
-class _Journal:
-    """``live.jsonl``: one line a measured step, flushed every second."""
+class _Reporter:
+    """What goes into the journal: each step at which measuring was tried, and the events among them."""
 
-    def __init__(self, stored: StoredRun | None, wanted: bool) -> None:
-        self.file: io.TextIOWrapper | None = None
-        if wanted and stored is not None:
-            self.file = (stored.path / JOURNAL).open("a", encoding="utf-8")
-        self.flushed = time.monotonic()
+    def __init__(self, run: NetworkRun, folder: Path) -> None:
+        top = run.top
+        self.steps, self.fold = run.asked, EventFold(run.threshold.value)
+        # what was measured before, by a process that we go on from
+        earlier = run.rows.columns
+        self._feed(earlier["step"][:-1], earlier["eta_sharpness"][:-1])
+        self.journal = Journal(folder, {
+            "step": earlier["step"][-1], "steps": run.asked, "model": run.model, "optimizer": run.rule.name,
+            "lr": run.rule.lr, "threshold": run.threshold.value, "reason": run.threshold.reason,
+            "preconditioned": _preconditioned(run.rule),
+            "eigs": top.k if top else 0, "every": top.every if top else 0,
+        })  # fmt: skip
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Append a row unless nothing was measured there."""
-        if self.file is None or not math.isfinite(row["eta_sharpness"]):
-            return
-        self.file.write(json.dumps({name: _plain(value) for name, value in row.items()}) + "\n")
-        if time.monotonic() - self.flushed >= FLUSH:
-            self.file.flush()
-            self.flushed = time.monotonic()
+    def take(self, line: Mapping[str, Any], outcome: str) -> None:
+        """Write the newest row if there is something to say about it."""
+        if line["matvecs"] or outcome == "diverged":
+            self.journal.point(line | {"steps": self.steps})
+        else:
+            self.journal.alive(line["step"], line["loss"])
+        for code, step, value in self._feed([line["step"]], [line["eta_sharpness"]]):
+            self.journal.event(list(EVENTS)[code], step, value)
+        if outcome == "diverged":
+            self.journal.event("divergence", line["step"], math.nan)
 
-    def close(self) -> None:
-        """Write what is left."""
-        if self.file is not None:
-            self.file.close()
+    def end(self, ds: xr.Dataset) -> None:
+        """Write how the run ended."""
+        words = {name: str(ds[name].values) for name in ("outcome", "regime")}
+        self.journal.end(step=int(ds["steps"]), verdict=verdict_sentence(ds), **words)
 
-
-def _plain(value: Any) -> Any:
-    """A value as strict JSON knows it."""
-    if value is None or isinstance(value, int):
-        return value
-    if np.ndim(value):
-        return [_plain(v) for v in value]
-    return float(value) if math.isfinite(float(value)) else None
+    def _feed(self, steps: Sequence[int], eta: Sequence[float]) -> list[tuple[int, int, float]]:
+        return self.fold.feed(np.array(steps, dtype=np.int64), np.array(eta, dtype=float))
 
 
 def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = None) -> NetworkRun:

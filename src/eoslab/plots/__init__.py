@@ -28,7 +28,7 @@ FORMATS = ("pdf", "svg", "png")
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the catalogue: its name, what it shows, and how many runs (or which kind of map) it takes."""
+    """A figure of the catalogue: its name, what it shows, and what it takes: so many runs, or a kind of sweep."""
 
     name: str
     title: str
@@ -60,6 +60,12 @@ _CATALOGUE = (
     Figure("theory", "Theory and run", "bounds and laws that apply, on the run: T1, sharpness, loss, θ†"),
     Figure("directions", "Directions", "variance, share of the learnable part and oscillation of d inputs"),
     Figure("phase-map", "Phase map", "regimes of a sweep, with the boundaries of the theory", of="map"),
+    Figure(
+        "network-grid",
+        "Grid of networks",
+        "loss and sharpness of a sweep of networks, by column and colour",
+        of="networks",
+    ),
     Figure("bifurcation", "Bifurcation diagram", "last iterates along a sweep with one axis", of="map"),
 )
 #: Every figure by name.
@@ -84,6 +90,8 @@ def draw(name: str, datasets: xr.Dataset | Iterable[xr.Dataset], *, ax: Any = No
             f"{figure.min_runs}" if figure.min_runs == figure.max_runs else f"{figure.min_runs}–{figure.max_runs}"
         )
         raise InvalidArgument("runs", f"{len(runs)} runs", f"{few} for the figure {name!r}")
+    if figure.of == "networks":
+        return _draw_networks(figure, runs[0], **options)
     if figure.of == "map":
         return _draw_map(figure, runs[0], ax, **options)
     axes = figure.function(*runs, ax=ax, **options)
@@ -100,6 +108,10 @@ def _draw_map(
 
     from eoslab.plots.style import SIZES, styled
 
+    if figure.name == "bifurcation" and "step" in ds.dims:
+        raise InvalidArgument(
+            "sweep", "a sweep of networks", "one of models, along one axis", "networks are drawn by network-grid"
+        )
     if figure.name == "bifurcation" and "period" in ds and "last" not in ds.dims:
         from eoslab.results.bifurcation import bifurcation_of
 
@@ -110,6 +122,14 @@ def _draw_map(
             ax = Page(figsize=(width, 0.62 * width), layout="constrained").add_subplot()
         figure.function(ds, ax=ax, **more)
     return ax.figure
+
+
+def _draw_networks(figure: Figure, ds: xr.Dataset, size: str = "single", usetex: bool = False, **more: Any) -> Any:
+    """A grid has as many axes as its dimension has values; it has no time."""
+    from eoslab.plots.style import styled
+
+    with styled(size, usetex):
+        return figure.function(ds, size=size, **more)[0].figure
 
 
 def save_figure(

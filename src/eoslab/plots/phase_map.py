@@ -85,7 +85,8 @@ def phase_map(
         _fill(ax, X, Y, mask, color, hatch)
         handles.append(Patch(facecolor=color, hatch=hatch, edgecolor="#1b1f24", linewidth=0, label=title(word)))
     if (regime < 0).any():
-        handles.append(Patch(facecolor="white", edgecolor="#1b1f24", linewidth=0.5, label="no such start"))
+        handles.append(Patch(facecolor="white", edgecolor="#1b1f24", linewidth=0.5,
+                             label="failed" if "step" in ds.dims else "no such start"))  # fmt: skip
     problem = problem_of(ds)
     drawn = []
     if problem is not None:
@@ -124,8 +125,9 @@ def quantity_map(
     from matplotlib.colors import TwoSlopeNorm
 
     ds, x, y = plane(ds, x, y, at)
-    if name not in ds:
-        raise UnknownName("quantity", name, [str(v) for v in ds.data_vars])
+    known = [str(v) for v in ds.data_vars if set(ds[v].dims) == {x, y} and ds[v].dtype.kind in "fiub"]
+    if name not in known:
+        raise UnknownName("quantity", name, known)
     if ax is None:
         ax = plt.subplots(layout="constrained")[1]
     values = ds[name].transpose(y, x).values.astype(float)
@@ -133,6 +135,8 @@ def quantity_map(
     options: dict[str, Any] = {"cmap": "viridis"}
     if name.endswith("eta_sharpness"):
         options = {"cmap": "RdBu_r", "norm": TwoSlopeNorm(vcenter=2.0, vmin=0.0, vmax=4.0)}
+    elif name.endswith("ratio") or name.startswith("mean_ratio"):
+        options = {"cmap": "RdBu_r", "norm": TwoSlopeNorm(vcenter=1.0, vmin=0.0, vmax=2.0)}
     mesh = ax.pcolormesh(ds[x].values, ds[y].values, values, shading="nearest", rasterized=True, **options)
     # what follows a semicolon explains single values; the superscript is missing in the fonts of journals
     label = str(ds[name].attrs.get("long_name", name)).split(";")[0].replace("⁻¹", "$^{-1}$")

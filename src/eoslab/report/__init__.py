@@ -25,13 +25,15 @@ def report(
     commands: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
     title: str | None = None,
+    interactive: bool = False,
 ) -> Path:
     """Write the report of one run, or the comparison of several, to ``path``; returns it.
 
     ``commands`` are the command lines that reproduce the runs (else what the runs recorded about themselves),
-    ``names`` what they are called. The same runs give the same bytes; the file stays below 1 MB and is
-    replaced at once, never half-written. Raises InvalidArgument without runs or with lists of different
-    lengths, StoreError if the file cannot be written.
+    ``names`` what they are called. ``interactive`` adds charts to zoom in place of the drawings of loss and
+    sharpness, below 150 kB more. The same runs give the same bytes; the file stays below 1 MB and is replaced at
+    once, never half-written. Raises InvalidArgument without runs or with lists of different lengths, StoreError
+    if the file cannot be written.
     """
     from eoslab.plots.reading import Run
     from eoslab.report.page import page
@@ -48,7 +50,7 @@ def report(
     fallback = ["run"] if len(listed) == 1 else [f"run {i + 1}" for i in range(len(listed))]
     runs = [Run(ds, name) for ds, name in zip(listed, names or fallback, strict=True)]
     recorded = [str(run.ds.attrs.get("command", "")) for run in runs]
-    text = page(runs, list(commands) if commands is not None else recorded, title)
+    text = page(runs, list(commands) if commands is not None else recorded, title, interactive)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.write_text(text, encoding="utf-8")

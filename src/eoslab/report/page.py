@@ -19,6 +19,7 @@ from eoslab.plots.phases import STAGES, cycle
 from eoslab.plots.reading import Run, words
 from eoslab.plots.text import number_text, step_text
 from eoslab.report import data
+from eoslab.report import interactive as charts
 from eoslab.report.settings import differing, environment, method, settings, warnings
 from eoslab.report.svg import colour_variables, inline
 from eoslab.report.verdict import final_index, key_numbers, sentence
@@ -46,10 +47,16 @@ SYMBOLS = {
 }  # fmt: skip
 
 
-def page(runs: Sequence[Run], commands: Sequence[str], title: str | None = None) -> str:
-    """The whole file as text."""
+def page(runs: Sequence[Run], commands: Sequence[str], title: str | None = None, interactive: bool = False) -> str:
+    """The whole file as text; ``interactive`` adds charts in front of the drawings of loss and sharpness."""
     name = title or (runs[0].name if len(runs) == 1 else "Comparison of " + ", ".join(run.name for run in runs))
-    body = _one(runs[0], commands[0], name) if len(runs) == 1 else _several(runs, commands, name)
+    make = _one if len(runs) == 1 else _several
+    body = make(runs, commands, name, interactive)
+    policy, extra, scripts = POLICY, "", ""
+    needs = "and no script"
+    if interactive:
+        policy, extra, scripts = f"{POLICY}; {charts.policy()}", charts.head(), charts.scripts()
+        needs = "and nothing beside it; without scripts its figures are drawings"
     wide = ' class="compare"' if len(runs) > 1 else ""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     colours = (
@@ -58,21 +65,23 @@ def page(runs: Sequence[Run], commands: Sequence[str], title: str | None = None)
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="generator" content="eoslab {escape(__version__)}">\n'
-        f"<title>{escape(name)}</title>\n<style>\n{style}{colours}\n</style>\n</head>\n<body>\n<main{wide}>\n"
+        f"<title>{escape(name)}</title>\n<style>\n{style}{colours}\n</style>\n{extra}</head>\n<body>\n<main{wide}>\n"
         f"{body}\n<footer>Written by eoslab {escape(__version__)}. This file is complete: it needs no network "
-        "and no script.</footer>\n</main>\n</body>\n</html>\n"
+        f"{needs}.</footer>\n</main>\n{scripts}</body>\n</html>\n"
     )
 
 
-def _one(run: Run, command: str, name: str) -> str:
+def _one(runs: Sequence[Run], commands: Sequence[str], name: str, interactive: bool) -> str:
+    (run,), (command,) = runs, commands
+    chart = charts.chart(runs) if interactive else ""
     body = "\n".join(
         [
             "<header>", f"<h1>{escape(name)}</h1>", f'<p class="kind">{escape(_kind(run))}</p>',
             f'<p class="verdict">{_text(sentence(run))}</p>', "</header>",
-            _warnings([run]), _key_list(run), *_figures(run, SINGLE, "f"),
+            _warnings([run]), _key_list(run), *_figures(run, SINGLE, "f", chart=chart),
             "<h2>Method</h2>", f"<p>{escape(' '.join(method(run)))}</p>",
             "<h2>Settings</h2>", _settings_table(run),
             "<h2>Environment</h2>", _pairs(environment(run)),
@@ -82,7 +91,7 @@ def _one(run: Run, command: str, name: str) -> str:
     return f"{body}\n{_download(run, ROOM - len(body.encode()), 0)}"
 
 
-def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
+def _several(runs: Sequence[Run], commands: Sequence[str], name: str, interactive: bool) -> str:
     """Difference of the settings first, then numbers side by side, shared axes, and each run on its own."""
     heads = [run.name for run in runs]
     parts = [
@@ -95,11 +104,13 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
     parts += ["<h2>Numbers</h2>", _side_by_side(runs)]
     number = 1
     alike = len({run.model_name for run in runs}) == 1
-    if alike and len(runs) <= plots.FIGURES["eta-sweep"].max_runs:
+    shared = alike and len(runs) <= plots.FIGURES["eta-sweep"].max_runs
+    if shared:
         drawing = plots.draw("eta-sweep", [r.ds for r in runs], names=heads, size="double")
         alt = f"Loss and sharpness of {len(runs)} runs. {_contrast(runs)}"
         caption = "Loss and sharpness of the runs on shared axes; dotted in a run's colour, its own threshold."
-        parts.append(_figure(number, inline(drawing, "s", alt), caption, ""))
+        chart = charts.chart(runs) if interactive else ""
+        parts.append(_figure(number, inline(drawing, "s", alt), caption, "", chart))
         number += 1
     lines = dict.fromkeys(line for run in runs for line in method(run))
     tail = ["<h2>Method</h2>", f"<p>{escape(' '.join(lines))}</p>"]
@@ -107,7 +118,8 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
     sections = []
     room = ROOM - sum(len(part.encode()) for part in (*parts, *tail))
     for i, (run, command) in enumerate(zip(runs, commands, strict=True)):
-        figure = _fitting(run, f"r{i}", number, 0.75 * room / (len(runs) - i), len(runs) > FEW)
+        chart = charts.chart([run], charts.BUDGET // len(runs)) if interactive and not shared else ""
+        figure = _fitting(run, f"r{i}", number, 0.75 * room / (len(runs) - i), len(runs) > FEW, chart)
         number += figure.count("<figure>")
         room -= len(figure.encode())
         lead = f"<h2>{escape(run.name)}</h2>\n<p>{_text(sentence(run))}</p>"
@@ -118,12 +130,12 @@ def _several(runs: Sequence[Run], commands: Sequence[str], name: str) -> str:
     return "\n".join([*parts, *tail])
 
 
-def _fitting(run: Run, prefix: str, number: int, room: float, several: bool) -> str:
+def _fitting(run: Run, prefix: str, number: int, room: float, several: bool, chart: str) -> str:
     """The figures of one of several runs, as many and as wide as there is room for."""
     both = ("loss-sharpness", "directions")
     options = [(both, ("double", "single")), (both, ("single",))] if not several else []
     for names, sizes in [*options, (both[:1], ("single",))]:
-        text = "\n".join(_figures(run, names, prefix, number, sizes))
+        text = "\n".join(_figures(run, names, prefix, number, sizes, chart))
         if len(text.encode()) <= room:
             return text
     return ""
@@ -169,9 +181,17 @@ def _side_by_side(runs: Sequence[Run]) -> str:
 
 
 def _figures(
-    run: Run, names: Iterable[str], prefix: str, first: int = 1, sizes: Sequence[str] = ("double", "single")
+    run: Run,
+    names: Iterable[str],
+    prefix: str,
+    first: int = 1,
+    sizes: Sequence[str] = ("double", "single"),
+    chart: str = "",
 ) -> list[str]:
-    """Figures with captions and tables; a phone shows the single-column drawing instead of the wide one."""
+    """Figures with captions and tables; a phone shows the single-column drawing instead of the wide one.
+
+    ``chart`` goes to the figure of loss and sharpness.
+    """
     parts = []
     for name in names:
         if name == "phases" and ("beta1" not in run.params or cycle(run) is None):
@@ -194,14 +214,15 @@ def _figures(
         caption = f"{what.title}: {what.description}."
         if name == "loss-sharpness" and run.alternates(run.sharpness):
             caption += " The run jumps to and fro: its even and its odd steps are two lines."
-        parts.append(_figure(number, "\n".join(drawings), caption, _numbers(name, run)))
+        own = chart if name == "loss-sharpness" else ""
+        parts.append(_figure(number, "\n".join(drawings), caption, _numbers(name, run), own))
     return parts
 
 
-def _figure(number: int, drawing: str, caption: str, numbers: str) -> str:
+def _figure(number: int, drawing: str, caption: str, numbers: str, chart: str = "") -> str:
     table = f"<details><summary>Numbers of figure {number}</summary>{numbers}</details>" if numbers else ""
     return (
-        f'<figure>\n<div class="drawn">{drawing}</div>\n'
+        f'<figure>\n<div class="drawn">{drawing}</div>\n{chart}'
         f"<figcaption><b>Figure {number}.</b> {escape(caption)}</figcaption>\n{table}</figure>"
     )
 

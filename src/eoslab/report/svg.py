@@ -11,7 +11,7 @@ import numpy as np
 from eoslab.plots import render
 from eoslab.plots.style import BAND, DARK, INK, MUTED
 
-__all__ = ["POINTS_MAX", "colour_variables", "drawn_points", "inline"]
+__all__ = ["POINTS_MAX", "colour_variables", "drawn_points", "inline", "variable"]
 
 #: Above so many drawn points a picture is smaller and faster as PNG.
 POINTS_MAX = 20_000
@@ -35,7 +35,7 @@ def inline(drawing: Any, prefix: str, alt: str, size: str = "double") -> str:
     text = re.sub(r' d="([^"]*)"', lambda m: f' d="{_shorter(m[1])}"', text)
     # one set of drawings for a light and a dark page: colours become variables of the style sheet
     for light in _COLOURS:
-        text = re.sub(re.escape(light), f"var({_variable(light)})", text, flags=re.I)
+        text = re.sub(re.escape(light), f"var({variable(light)})", text, flags=re.I)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
     head = f'<svg class="plot {size}" role="img" aria-label="{escape(alt, quote=True)}"'
     head += f' viewBox="0 0 {width} {height}"'
@@ -45,7 +45,7 @@ def inline(drawing: Any, prefix: str, alt: str, size: str = "double") -> str:
 
 def colour_variables(dark: bool) -> str:
     """The declarations that give the drawings' colours for a light or a dark page."""
-    return "".join(f"{_variable(c)}:{d if dark else c};" for c, d in _COLOURS.items())
+    return "".join(f"{variable(c)}:{d if dark else c};" for c, d in _COLOURS.items())
 
 
 def drawn_points(drawing: Any) -> int:
@@ -59,7 +59,8 @@ def drawn_points(drawing: Any) -> int:
     return count
 
 
-def _variable(colour: str) -> str:
+def variable(colour: str) -> str:
+    """The name under which the page's style sheet knows a colour of the drawings."""
     return "--c" + colour.lstrip("#").lower()
 
 

@@ -20,34 +20,39 @@ import numpy as np
 from eoslab.core.errors import BadData, InvalidArgument, UnknownName, positive
 from eoslab.core.vocabulary import OUTCOMES, REGIMES
 from eoslab.models.minimalist_d import MinimalistD
+from eoslab.results.grid import Layout
 from eoslab.results.inputs import InputFamily
+from eoslab.results.single import has_formulas, log2, loss_rate, single
+from eoslab.results.table import Column, Columns, Stop, Table
 
-__all__ = ["COLUMNS", "Problem", "single"]
+__all__ = ["COLUMNS", "MAP", "Columns", "Problem"]
 
 #: Columns of a cell: type, value where there was no run, meaning.
-COLUMNS: dict[str, tuple[str, float, str]] = {
-    "outcome": ("int8", list(OUTCOMES).index("failed"), "how the run ended"),
-    "regime": ("int8", -1, "regime; -1 where there was no run"),
-    "steps": ("int32", 0, "updates done; the step of the divergence for a run that diverged"),
-    "T1": ("int32", -1, "first step with ηλ1α² ≥ 2 (-1: absent)"),
-    "T2": ("int32", -1, "first step with β2 ≥ 1/α_e (-1: absent)"),
-    "excursions": ("int32", 0, "stretches above the threshold"),
-    "period": ("int32", 0, "least q ≤ 64 after which the last state returns; 1: at rest, 0: none"),
-    "first_crossing": ("int32", -1, "first crossing of the threshold upwards (-1: none)"),
-    "last_crossing_down": ("int32", -1, "last crossing of the threshold downwards (-1: none)"),
-    "loss": ("float64", np.nan, "loss after the last step; NaN: diverged"),
-    "loss_rate": ("float64", np.nan, "mean of -d(log excess loss)/d(step) over the second half of the run"),
-    "max_eta_sharpness": ("float64", np.nan, "largest λmax(P⁻¹∇²L)"),
-    "eta_sharpness": ("float64", np.nan, "λmax(P⁻¹∇²L) after the last step; NaN: diverged"),
-    "log2_beta1_min": ("float64", np.nan, "log2 of the least |β1|; -inf for an exact zero"),
+COLUMNS: dict[str, Column] = {
+    "outcome": Column("int8", list(OUTCOMES).index("failed"), "how the run ended"),
+    "regime": Column("int8", -1, "regime; -1 where there was no run"),
+    "steps": Column("int32", 0, "updates done; the step of the divergence for a run that diverged"),
+    "T1": Column("int32", -1, "first step with ηλ1α² ≥ 2 (-1: absent)"),
+    "T2": Column("int32", -1, "first step with β2 ≥ 1/α_e (-1: absent)"),
+    "excursions": Column("int32", 0, "stretches above the threshold"),
+    "period": Column("int32", 0, "least q ≤ 64 after which the last state returns; 1: at rest, 0: none"),
+    "first_crossing": Column("int32", -1, "first crossing of the threshold upwards (-1: none)"),
+    "last_crossing_down": Column("int32", -1, "last crossing of the threshold downwards (-1: none)"),
+    "loss": Column("float64", np.nan, "loss after the last step; NaN: diverged"),
+    "loss_rate": Column("float64", np.nan, "mean of -d(log excess loss)/d(step) over the second half of the run"),
+    "max_eta_sharpness": Column("float64", np.nan, "largest λmax(P⁻¹∇²L)"),
+    "eta_sharpness": Column("float64", np.nan, "λmax(P⁻¹∇²L) after the last step; NaN: diverged"),
+    "log2_beta1_min": Column("float64", np.nan, "log2 of the least |β1|; -inf for an exact zero"),
 }
+MAP = Table(COLUMNS)
 FAILED, NO_START = list(OUTCOMES).index("failed"), list(OUTCOMES).index("no-such-start")
 NO_THRESHOLD = list(REGIMES).index("no-threshold")
 #: Axes in which the theory is written, and what each of them sets.
 PROBLEM_AXES = {"ratio": "lambda2 = ratio·lambda1", "k": "lambda2 = lambda1/k", "alpha_e": "lr = 2/(λ1 α_e² |b|)"}
 STATE_AXES = ("c0", "s0", "w0")
-
-Columns = dict[str, np.ndarray]
+#: Nanoseconds a step costs on one core (of the d-input model: each direction), to say beforehand how long a sweep
+#: takes.
+LANE_NS, DIAGONAL_NS, SINGLE_NS = 6.0, 15.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,13 @@ class Problem:
     @property
     def lanes(self) -> bool:
         """Whether the cells run in the compiled lanes."""
-        return _has_formulas(self.model) and _has_formulas(self.rule) and not callable(self.w0)
+        return has_formulas(self.model) and has_formulas(self.rule) and not callable(self.w0)
 
     @property
     def diagonal(self) -> bool:
         """Whether the cells are runs of the d-input model that need not be stored to be classified."""
         model = isinstance(self.model, (InputFamily, MinimalistD)) or _is_family(self.model)
-        return model and _has_formulas(self.rule) and not self.rule.projection and not callable(self.w0)
+        return model and has_formulas(self.rule) and not self.rule.projection and not callable(self.w0)
 
     @property
     def directions(self) -> int:
@@ -81,8 +86,31 @@ class Problem:
         model = self.model() if isinstance(self.model, type) else self.model
         return int(model.model().d if _is_family(model) else model.d)
 
-    def compute(self, columns: Columns) -> Columns:
-        """The results of cells with these parameters."""
+    @property
+    def table(self) -> Table:
+        """The columns of a cell."""
+        return MAP
+
+    @property
+    def chunk(self) -> int:
+        """Cells in one chunk of a store: a compromise between the number of files and what a kill can lose."""
+        return 32768
+
+    @property
+    def at_once(self) -> int:
+        """Cells in one task, so that it takes about a second."""
+        return int(np.clip(2e8 / max(self.steps, 1), 64, 32768))
+
+    def seconds(self, layout: Layout) -> float:
+        """Predicted time on one core after compilation (nothing diverges early)."""
+        each = LANE_NS if self.lanes else SINGLE_NS
+        if self.diagonal:
+            sizes = [max(axis.values) for axis in layout.axes if axis.name == "d"]
+            each = DIAGONAL_NS * (sizes[0] if sizes else self.directions)
+        return float(layout.cells * self.steps * each * 1e-9)
+
+    def compute(self, columns: Columns, stop: Stop | None = None) -> Columns:
+        """The results of cells with these parameters. A task takes about a second, so ``stop`` is not asked."""
         if self.diagonal:
             return self._diagonal(columns)
         return self._lanes(columns) if self.lanes else self._singles(columns)
@@ -99,7 +127,7 @@ class Problem:
             text = diagonal_lanes_source(self.rule) + _source_of(self.model)
         else:
             text = "".join(_source_of(item) for item in (self.model, self.rule, self.w0))
-        here = inspect.getsource(inspect.getmodule(Problem) or Problem)
+        here = "".join(inspect.getsource(inspect.getmodule(item) or item) for item in (Problem, single))
         return hashlib.sha256(f"{text}\n{here}".encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
@@ -154,7 +182,7 @@ class Problem:
             if not isinstance(value, tuple) or (n and len(value) != n):
                 raise InvalidArgument("init", value, f"{n or 'some'} numbers separated by commas")
         for item in (self.model, self.rule):
-            if (_has_formulas(item) or _is_family(item)) and name in {f.name for f in fields(item)}:
+            if (has_formulas(item) or _is_family(item)) and name in {f.name for f in fields(item)}:
                 _instance(item, {name: value})
 
     # -- lanes ----------------------------------------------------------------------------------------------
@@ -326,106 +354,21 @@ class Problem:
         return out
 
 
-def single(objective: Any, rule: Any, w0: Any, steps: int) -> dict[str, Any]:
-    """The row of one run, from its stored trajectory."""
-    from eoslab.kernels.engine import State
-    from eoslab.results.trajectory import Recording, _start_point, engine_for
-
-    engine = engine_for(objective, rule)
-    recording = Recording(engine)
-    recording.run(State.start(_start_point(objective, w0)), steps)
-    outcome, regime = recording.verdict()
-    state, c, model = recording.state, recording.crossings, engine.model
-    assert state is not None
-    eta, osc, conv, step = (
-        np.concatenate([rows[name] for rows in recording.rows])
-        for name in ("eta", "loss_osc", "loss_conv", "step")
-    )
-    excess = osc + conv
-    middle = np.flatnonzero(step == steps // 2)
-    half = excess[middle[0]] if len(middle) else np.nan
-    period = 0 if recording.diverged else _period(engine, state)
-    ended = np.nan if recording.diverged else float(excess[-1])
-    return {
-        "outcome": list(OUTCOMES).index(outcome),
-        "regime": list(REGIMES).index(regime),
-        "steps": state.step + (1 if recording.diverged else 0),
-        "T1": engine.t1,
-        "T2": engine.t2,
-        "excursions": c[2] + c[1],
-        "period": period,
-        "first_crossing": c[4],
-        "last_crossing_down": c[6],
-        "loss": ended + model.loss_min,
-        "loss_rate": float(_rate(np.array([half]), np.array([ended]), steps)[0]),
-        "max_eta_sharpness": recording.max_eta,
-        "eta_sharpness": np.nan if recording.diverged else float(eta[-1]),
-        "log2_beta1_min": _least(recording),
-    }
-
-
-def _period(engine: Any, state: Any) -> int:
-    from eoslab.kernels.compiler import diagonal_lanes_kernel, lanes_kernel
-
-    if getattr(engine.model, "structure", "") == "diagonal" and not getattr(engine, "batch", 1):
-        found = diagonal_lanes_kernel(engine.rule).period_d(
-            state.w, state.exponent, state.m, state.v, state.step, engine.h, engine.lambdas, engine.teacher,
-            engine.hom,
-        )  # fmt: skip
-        return int(found)
-
-    if not _has_formulas(engine.model) or not hasattr(engine, "kernel"):
-        return 0
-    kernel = lanes_kernel(engine.model, engine.rule)
-    if not hasattr(engine.kernel, "HOM"):
-        return 0
-    exponent = int(state.exponent[kernel.HOM]) if kernel.HOM >= 0 else 0
-    w, m, v = (tuple(x.tolist()) for x in (state.w, state.m, state.v))
-    return int(kernel.period_of(w, exponent, m, v, state.flag, state.step, engine.rule.h, engine.model.p))
-
-
-def _least(recording: Any) -> float:
-    """log2 of the least size of the homogeneous component, from mantissas and exponents."""
-    which = getattr(recording.engine.model, "homogeneous", ())
-    if not which or recording.rows[0]["w"].shape[1] <= which[0]:
-        return np.nan
-    least = np.inf
-    for rows in recording.rows:
-        size = np.abs(rows.get("mantissa", rows["w"])[:, which[0]])
-        exponent = rows["exponent"][:, which[0]] if "exponent" in rows else 0
-        least = min(least, float(_log2(size, exponent).min()))
-    return least
-
-
-def _log2(size: np.ndarray, exponent: Any) -> np.ndarray:
-    """log2(size·2^exponent); the same number whichever power of two the mantissa carries."""
-    fraction, power = np.frexp(size)
-    with np.errstate(divide="ignore"):
-        out: np.ndarray = np.log2(fraction) + (power + exponent)
-    return out
-
-
-def _rate(half: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out: np.ndarray = (np.log(half) - np.log(end)) / max(steps - steps // 2, 1)
-    return out
-
-
 def table(counts: np.ndarray, numbers: np.ndarray, steps: int, loss_min: Any) -> Columns:
     """Columns from the rows that the lanes wrote."""
     names = ("outcome", "regime", "steps", "T1", "T2", "excursions", "period")
-    out = {name: counts[:, i].astype(COLUMNS[name][0]) for i, name in enumerate(names)}
+    out = {name: counts[:, i].astype(COLUMNS[name].kind) for i, name in enumerate(names)}
     out["first_crossing"] = counts[:, 8].astype(np.int32)
     out["last_crossing_down"] = counts[:, 9].astype(np.int32)
     out["loss"] = numbers[:, 1] + loss_min
-    out["loss_rate"] = _rate(numbers[:, 0], numbers[:, 1], steps)
+    out["loss_rate"] = loss_rate(numbers[:, 0], numbers[:, 1], steps)
     out["max_eta_sharpness"], out["eta_sharpness"] = numbers[:, 2].copy(), numbers[:, 3].copy()
-    out["log2_beta1_min"] = _log2(numbers[:, 4], counts[:, 7])
+    out["log2_beta1_min"] = log2(numbers[:, 4], counts[:, 7])
     return out
 
 
 def _blank(n: int, outcome: int = FAILED) -> Columns:
-    out = {name: np.full(n, fill, dtype=kind) for name, (kind, fill, _) in COLUMNS.items()}
+    out = MAP.blank(n)
     out["outcome"][:] = outcome
     return out
 
@@ -435,16 +378,6 @@ def _spread(columns: Columns, where: np.ndarray, n: int) -> Columns:
     for name, values in columns.items():
         out[name][where] = values
     return out
-
-
-def _has_formulas(item: Any) -> bool:
-    """Whether a model or a rule (class or instance) is plain formulas that the lanes can compile."""
-    kind = item if isinstance(item, type) else type(item)
-    if hasattr(kind, "engine") or getattr(kind, "structure", "") == "diagonal":
-        return False
-    return (
-        is_dataclass(kind) and hasattr(kind, "formulas") and all(f.type in ("float", float) for f in fields(kind))
-    )
 
 
 def _is_family(item: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from eoslab.core.errors import InvalidArgument, whole
 
-__all__ = ["DESIGNS", "Axis", "Layout", "lay_out", "parse_axis", "parse_value"]
+__all__ = ["DESIGNS", "Axis", "Layout", "checked", "label", "lay_out", "parse_axis", "parse_value"]
 
 DESIGNS = ("grid", "list", "random", "sobol")
 
@@ -98,12 +98,12 @@ def parse_axis(name: str, spec: Any) -> Axis:
     if isinstance(spec, str):
         if "|" not in spec and ":" in spec:
             return _range(name, spec)
-        return _checked(Axis(name, tuple(parse_value(part) for part in spec.split("|"))))
+        return checked(Axis(name, tuple(parse_value(part) for part in spec.split("|"))))
     if isinstance(spec, (int, float, np.number)):
-        return _checked(Axis(name, (float(spec),)))
+        return checked(Axis(name, (float(spec),)))
     if isinstance(spec, (Sequence, np.ndarray)):
         values = [tuple(np.asarray(v, float).tolist()) if np.ndim(v) else _plain(v) for v in spec]
-        return _checked(Axis(name, tuple(values)))
+        return checked(Axis(name, tuple(values)))
     raise InvalidArgument(name, repr(spec), "lo:hi:n, lo:hi:n:log, a|b|c, or a sequence of values")
 
 
@@ -111,7 +111,8 @@ def _plain(value: Any) -> Any:
     return parse_value(value) if isinstance(value, str) else float(value)
 
 
-def _checked(axis: Axis) -> Axis:
+def checked(axis: Axis) -> Axis:
+    """The axis, if it has values, each of them once and finite."""
     if not axis.values or any(value == "" for value in axis.values):
         raise InvalidArgument(axis.name, "an empty value", "at least one value", "lists are written a|b|c")
     for value in axis.values:
@@ -134,7 +135,7 @@ def _range(name: str, spec: str) -> Axis:
     scale = parts[3] if len(parts) == 4 else "linear"
     if scale == "log" and not (lo > 0 and hi > 0):
         raise InvalidArgument(name, repr(spec), "ends > 0 for a logarithmic range")
-    return _checked(Axis(name, spaced(lo, hi, whole(f"{name}: n", n, 1), scale), scale))
+    return checked(Axis(name, spaced(lo, hi, whole(f"{name}: n", n, 1), scale), scale))
 
 
 @dataclass(frozen=True)

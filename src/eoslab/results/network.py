@@ -8,6 +8,7 @@ loop that makes the rows is in :mod:`eoslab.nn.run`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from eoslab.theory import classifier
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["KIND", "Description", "Rows", "brief", "dataset"]
+__all__ = ["KIND", "Description", "EventFold", "Rows", "brief", "dataset"]
 
 #: Attribute ``kind`` of such a data set.
 KIND = "network"
@@ -218,6 +219,38 @@ def brief(ds: xr.Dataset) -> dict[str, Any]:
     }
 
 
+class EventFold:
+    """The classifier over measured steps as they come, by the same compiled fold as any other run.
+
+    Feeding a run in pieces gives what feeding it whole gives.
+    """
+
+    def __init__(self, threshold: float | None) -> None:
+        self.threshold = threshold
+        self.crossings = classifier.NO_CROSSINGS
+        self._extreme, self._extreme_at, self._before = 0.0, -1, math.nan
+
+    def feed(self, step: np.ndarray, eta: np.ndarray) -> list[tuple[int, int, float]]:
+        """The events (code, step, value) at these steps, NaN being 'not measured'; a rule without a threshold has
+        none."""
+        rows = np.flatnonzero(np.isfinite(eta))
+        events: list[tuple[int, int, float]] = []
+        if self.threshold is None or len(rows) == 0:
+            return events
+        fold = shared_kernel().fold
+        # the fold numbers its rows from a first step on, so each stretch without a gap is one call
+        for part in np.split(rows, np.flatnonzero(np.diff(step[rows]) != 1) + 1):
+            n = len(part)
+            kinds, steps, values = np.empty(3 * n, np.int8), np.empty(3 * n, np.int64), np.empty(3 * n)
+            self.crossings, self._extreme, self._extreme_at, used = fold(
+                self.crossings, self._extreme, self._extreme_at, eta[part] >= self.threshold, eta[part],
+                self._before, n, int(step[part[0]]), kinds, steps, values,
+            )  # fmt: skip
+            self._before = float(eta[part[-1]])
+            events += zip(kinds[:used].tolist(), steps[:used].tolist(), values[:used].tolist(), strict=True)
+        return events
+
+
 # -- parts ------------------------------------------------------------------------------------------------
 
 
@@ -248,29 +281,12 @@ class _Fold:
 
 
 def _folded(step: np.ndarray, eta: np.ndarray, threshold: float | None) -> _Fold:
-    """Crossings and events of the measured steps, by the same compiled fold as any other run.
-
-    The fold numbers its rows from a first step on, so each stretch without a gap is one call.
-    """
-    crossings, extreme, extreme_at = classifier.NO_CROSSINGS, 0.0, -1
-    events: list[tuple[int, int, float]] = []
+    """Crossings and events of the measured steps, and the step of the largest η·S_eff (−1 without any)."""
     rows = np.flatnonzero(np.isfinite(eta))
-    if len(rows) == 0:
-        return _Fold(crossings, events, -1)
-    top = int(step[rows[np.argmax(eta[rows])]])
-    if threshold is None:
-        return _Fold(crossings, events, top)
-    fold, before = shared_kernel().fold, np.nan
-    for part in np.split(rows, np.flatnonzero(np.diff(step[rows]) != 1) + 1):
-        n = len(part)
-        kinds, steps, values = np.empty(3 * n, np.int8), np.empty(3 * n, np.int64), np.empty(3 * n)
-        crossings, extreme, extreme_at, used = fold(
-            crossings, extreme, extreme_at, eta[part] >= threshold, eta[part], before, n, int(step[part[0]]),
-            kinds, steps, values,
-        )  # fmt: skip
-        before = float(eta[part[-1]])
-        events += zip(kinds[:used].tolist(), steps[:used].tolist(), values[:used].tolist(), strict=True)
-    return _Fold(crossings, events, top)
+    top = int(step[rows[np.argmax(eta[rows])]]) if len(rows) else -1
+    fold = EventFold(threshold)
+    events = fold.feed(step, eta)
+    return _Fold(fold.crossings, events, top)
 
 
 def _ending(

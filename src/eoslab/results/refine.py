@@ -18,17 +18,14 @@ import numpy as np
 
 from eoslab.core.errors import InvalidArgument
 from eoslab.core.vocabulary import OUTCOMES
-from eoslab.results.cells import COLUMNS, Columns
+from eoslab.results.cells import MAP
 from eoslab.results.grid import Layout
+from eoslab.results.table import Columns, Stopped
 
-__all__ = ["Stopped", "finest", "refine"]
+__all__ = ["finest", "refine"]
 
 #: No class known.
 UNKNOWN = -128
-
-
-class Stopped(Exception):
-    """What computes cells was asked to stop before all of them were there."""
 
 
 def finest(layout: Layout, levels: int) -> Layout:
@@ -47,12 +44,12 @@ def finest(layout: Layout, levels: int) -> Layout:
 def refine(layout: Layout, levels: int, compute: Callable[[Layout, np.ndarray], Columns]) -> tuple[Columns, bool]:
     """Columns over the finest layout with ``measured``, and whether the refinement was finished.
 
-    ``compute(fine, flat)`` gives the columns of cells, or raises :class:`Stopped`; then what is not known has the
-    outcome ``interrupted`` and no regime.
+    ``compute(fine, flat)`` gives the columns of cells, or raises :class:`~eoslab.results.table.Stopped`; then what
+    is not known has the outcome ``interrupted`` and no regime.
     """
     fine = finest(layout, levels)
     halved = [len(a.values) != len(b.values) for a, b in zip(fine.axes, layout.axes, strict=True)]
-    out = {name: np.full(fine.cells, fill, dtype=kind) for name, (kind, fill, _) in COLUMNS.items()}
+    out = MAP.blank(fine.cells)
     out["measured"] = np.zeros(fine.cells, bool)
     try:
         _halve(fine, halved, levels, compute, out)

@@ -26,11 +26,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eoslab.core.errors import DamagedRun, EoslabError, RunNotFound, StoreError, UnknownName, suggest
+from eoslab.results import journal
+from eoslab.results.journal import JOURNAL
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FORMAT", "JOURNAL", "Attachments", "Difference", "RunInfo", "Store", "StoredRun", "open_run"]
+__all__ = ["FORMAT", "Attachments", "Difference", "RunInfo", "Store", "StoredRun", "open_run"]
 
 #: Version of the layout on disk; a reader refuses what is newer.
 FORMAT = 1
@@ -42,9 +44,6 @@ CHUNK_ROWS = 262144
 #: Age in seconds from which a temporary folder is taken for the remains of a killed writer.
 STALE = 24 * 3600
 TEMPORARY, ASIDE, TRASH = ".writing-", ".old-", ".trash-"
-#: A run in the making may write its measurements here as they come. The file grows while the rest of the run is
-#: replaced, so it has no digest, and a replacement takes it over.
-JOURNAL = "live.jsonl"
 #: Further files of a run: name → what writes it at a path. They are replaced together with the arrays.
 Attachments: TypeAlias = Mapping[str, Callable[[Path], None]]
 
@@ -114,6 +113,11 @@ class RunInfo:
     def verdict(self) -> str:
         """What happened, in one sentence."""
         return str(self.summary.get("verdict", ""))
+
+    @property
+    def live(self) -> journal.Status | None:
+        """How far the run is by its journal, read now; None where it keeps none."""
+        return journal.status(self.path)
 
     @property
     def command(self) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,23 +17,21 @@ import numpy as np
 from eoslab import __version__
 from eoslab.core.errors import whole
 from eoslab.core.vocabulary import OUTCOMES, REGIMES
-from eoslab.results.cells import COLUMNS, Columns, Problem
+from eoslab.results.cells import MAP, Problem
 from eoslab.results.grid import Layout, lay_out
-from eoslab.results.refine import Stopped, finest
+from eoslab.results.pools import each, pool_of
+from eoslab.results.refine import finest
 from eoslab.results.refine import refine as refined
 from eoslab.results.sweep_store import FORMAT, SweepStore
+from eoslab.results.table import Cells, Columns, Stop, Stopped, Table
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Plan", "counts", "labels", "open_sweep", "plan", "sweep"]
+__all__ = ["Plan", "carry_out", "counts", "design_name", "labels", "open_sweep", "plan", "sweep"]
 
 INTERRUPTED = list(OUTCOMES).index("interrupted")
 INFERRED = list(OUTCOMES).index("inferred")
-#: Nanoseconds a step costs on one core (of the d-input model: each direction), to say beforehand how long a sweep
-#: takes.
-LANE_NS, DIAGONAL_NS, SINGLE_NS = 6.0, 15.0, 60.0
-
 #: Seconds between two writes of a refinement: what a kill can lose.
 WRITE_EVERY = 2.0
 
@@ -46,7 +42,7 @@ Progress = Callable[[int, int], None]
 class Plan:
     """What a sweep would do: the problem, the cells, and an estimate of what it costs."""
 
-    problem: Problem
+    problem: Any
     layout: Layout
     design: str
 
@@ -56,17 +52,13 @@ class Plan:
         return self.layout.cells * self.problem.steps
 
     def seconds(self, workers: int) -> float:
-        """Predicted time after compilation (nothing diverges early)."""
-        each = LANE_NS if self.problem.lanes else SINGLE_NS
-        if self.problem.diagonal:
-            sizes = [max(axis.values) for axis in self.layout.axes if axis.name == "d"]
-            each = DIAGONAL_NS * (sizes[0] if sizes else self.problem.directions)
-        return float(self.steps_total * each * 1e-9 / max(workers, 1))
+        """Predicted time on that many cores."""
+        return self.problem.seconds(self.layout) / max(workers, 1)
 
     @property
     def row_bytes(self) -> int:
         """Memory of a cell in the result; its size on disk before compression."""
-        return sum(np.dtype(kind).itemsize for kind, _, _ in COLUMNS.values()) + 1
+        return self.problem.table.row_bytes
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -103,7 +95,12 @@ def plan(
         problem.settings(layout.columns(np.zeros(1, dtype=np.int64)), 1)
     if problem.lanes:
         problem.arrays(layout.columns(np.zeros(1, dtype=np.int64)))
-    return Plan(problem, layout, design if design in ("grid", "list") else f"{design}, seed {seed}")
+    return Plan(problem, layout, design_name(design, seed))
+
+
+def design_name(design: str, seed: int) -> str:
+    """A design as a store remembers it: drawn cells belong to their seed."""
+    return design if design in ("grid", "list") else f"{design}, seed {seed}"
 
 
 def sweep(
@@ -122,7 +119,7 @@ def sweep(
     workers: int | None = None,
     refine: int = 0,
     progress: Progress | None = None,
-    stop: Callable[[], bool] | None = None,
+    stop: Stop | None = None,
 ) -> xr.Dataset:
     """Run every cell of ``grid`` and return verdicts and numbers over the swept dimensions.
 
@@ -157,7 +154,25 @@ def sweep(
     ({'lr': 4, 'ratio': 2}, 0)
     """
     made = plan(model, rule, grid, steps=steps, w0=w0, design=design, samples=samples, seed=seed)
-    with _pool(client, workers) as pool:
+    return carry_out(
+        made, store=store, resume=resume, client=client, workers=workers, refine=refine, progress=progress,
+        stop=stop,
+    )  # fmt: skip
+
+
+def carry_out(
+    made: Plan,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    resume: bool = True,
+    client: Any = None,
+    workers: int | None = None,
+    refine: int = 0,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> xr.Dataset:
+    """Compute what a plan says; the arguments are those of :func:`sweep`."""
+    with pool_of(client, workers, stop) as pool:
         if refine:
             return _refined(
                 made, whole("refine", refine), None if store is None else Path(store), resume, pool, progress, stop
@@ -206,129 +221,20 @@ def counts(ds: xr.Dataset) -> dict[str, dict[str, int]]:
     return out
 
 
-# -- where cells are computed ------------------------------------------------------------------------------
+# -- filling ----------------------------------------------------------------------------------------------
 
 
-def _compute(problem: Problem, columns: Columns) -> Columns:
-    """One unit; a plain function so that any process can run it."""
-    return problem.compute(columns)
-
-
-class _Threads:
-    """The kernels give up Python's lock, so threads are enough on one machine."""
-
-    def __init__(self, workers: int) -> None:
-        self.width = workers
-        self._pool = ThreadPoolExecutor(workers)
-
-    def submit(self, problem: Problem, columns: Columns) -> Any:
-        return self._pool.submit(_compute, problem, columns)
-
-    def first(self, futures: Sequence[Any]) -> Any:
-        return next(iter(wait(futures, return_when=FIRST_COMPLETED).done))
-
-    def cancel(self, futures: Sequence[Any]) -> None:
-        for future in futures:
-            future.cancel()
-        wait(futures)
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-
-class _Dask:
-    """Workers of a Dask cluster. They only compute: the store is written by the process that called ``sweep``."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self._width, self._asked = 1, -np.inf
-
-    @property
-    def width(self) -> int:
-        """Threads of the workers that are there now: jobs of a cluster start and end while a sweep runs."""
-        if time.monotonic() - self._asked > 1.0:
-            self._width, self._asked = max(1, sum(self.client.nthreads().values())), time.monotonic()
-        return self._width
-
-    def submit(self, problem: Problem, columns: Columns) -> Any:
-        return self.client.submit(_compute, problem, columns, pure=False, retries=2)
-
-    def first(self, futures: Sequence[Any]) -> Any:
-        from distributed import wait as wait_for
-
-        return next(iter(wait_for(list(futures), return_when="FIRST_COMPLETED").done))
-
-    def cancel(self, futures: Sequence[Any]) -> None:
-        self.client.cancel(list(futures))
-
-    def close(self) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def _pool(client: Any, workers: int | None) -> Iterator[Any]:
-    if client is not None:
-        pool: Any = _Dask(client)
-    else:
-        pool = _Threads(whole("workers", workers, 1) if workers is not None else cores())
-    try:
-        yield pool
-    finally:
-        pool.close()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _each(
-    pool: Any, problem: Problem, tasks: Iterator[tuple[Any, Columns] | None], stop: Callable[[], bool] | None
-) -> Iterator[tuple[Any, Columns]]:
-    """Results as they come, with two tasks a worker under way; on any way out nothing is left running.
-
-    ``tasks`` may yield None: it has no task before the results of those under way have been taken.
-    """
-    flying: dict[Any, Any] = {}
-    more = True
-    try:
-        while more or flying:
-            while more and len(flying) < 2 * pool.width:
-                if stop is not None and stop():
-                    more = False
-                    break
-                try:
-                    task = next(tasks)
-                except StopIteration:
-                    more = False
-                    break
-                if task is None:
-                    break
-                flying[pool.submit(problem, task[1])] = task[0]
-            if flying:
-                future = pool.first(list(flying))
-                key = flying.pop(future)
-                yield key, future.result()
-    finally:
-        pool.cancel(list(flying))
-
-
-def _unit_size(steps: int) -> int:
-    """Cells at once so that a unit takes about a second."""
-    return int(np.clip(2e8 / max(steps, 1), 64, 32768))
-
-
-def _in_memory(made: Plan, pool: Any, progress: Progress | None, stop: Callable[[], bool] | None) -> Columns:
+def _in_memory(made: Plan, pool: Any, progress: Progress | None, stop: Stop | None) -> Columns:
     n = made.layout.cells
-    out = {name: np.full(n, fill, dtype=kind) for name, (kind, fill, _) in COLUMNS.items()}
+    out = made.problem.table.blank(n)
     out["outcome"][:] = INTERRUPTED
     out["measured"] = np.zeros(n, bool)
-    size, done = max(1, min(_unit_size(made.problem.steps), -(-n // pool.width))), 0
+    size, done = max(1, min(made.problem.at_once, -(-n // pool.width))), 0
     tasks = (
         (slice(i, min(i + size, n)), made.layout.columns(np.arange(i, min(i + size, n))))
         for i in range(0, n, size)
     )
-    for where, columns in _each(pool, made.problem, tasks, stop):
+    for where, columns in each(pool, made.problem, tasks, stop):
         for name, values in columns.items():
             out[name][where] = values
         out["measured"][where] = True
@@ -339,12 +245,12 @@ def _in_memory(made: Plan, pool: Any, progress: Progress | None, stop: Callable[
 
 
 def _stored(
-    made: Plan, path: Path, resume: bool, pool: Any, progress: Progress | None, stop: Callable[[], bool] | None
+    made: Plan, path: Path, resume: bool, pool: Any, progress: Progress | None, stop: Stop | None
 ) -> xr.Dataset:
-    store = SweepStore.open(path, made.layout, made.identity, resume)
+    store = SweepStore.open(path, made.layout, made.identity, made.problem, resume)
     try:
         _fill(made.problem, store, pool, progress, stop)
-        columns = {name: values.ravel() for name, values in store.columns().items()}
+        columns = store.columns()
         store.group.attrs["complete"] = bool(columns["measured"].all())
         if store.layout != made.layout:
             at = store.layout.find(made.layout)
@@ -356,11 +262,11 @@ def _stored(
 
 
 def _fill(
-    problem: Problem,
+    problem: Cells,
     store: SweepStore,
     pool: Any,
     progress: Progress | None,
-    stop: Callable[[], bool] | None,
+    stop: Stop | None,
 ) -> None:
     """Compute and write the cells of a store that are missing, unless asked to stop."""
     total, done = store.layout.cells, 0
@@ -384,7 +290,7 @@ def _fill(
                 if len(flat) == 0:
                     lock.close()
                     continue
-                parts = np.array_split(flat, -(-len(flat) // _unit_size(problem.steps)))
+                parts = np.array_split(flat, -(-len(flat) // problem.at_once))
                 held[number] = [lock, len(parts), [], []]
                 for part in parts:
                     yield (number, part), store.layout.columns(part)
@@ -392,14 +298,15 @@ def _fill(
     try:
         if progress is not None:
             progress(done, total)
-        for (number, flat), columns in _each(pool, problem, tasks(), stop):
+        for (number, flat), columns in each(pool, problem, tasks(), stop):
             unit = held[number]
             unit[2].append(flat)
             unit[3].append(columns)
             if len(unit[2]) < unit[1]:
                 continue
             cells = np.concatenate(unit[2])
-            store.write(store.units[number], cells, {k: np.concatenate([c[k] for c in unit[3]]) for k in COLUMNS})
+            columns = {name: np.concatenate([part[name] for part in unit[3]]) for name in columns}
+            store.write(store.units[number], cells, columns)
             held.pop(number)[0].close()
             done += len(cells)
             if progress is not None:
@@ -416,26 +323,26 @@ def _refined(
     resume: bool,
     pool: Any,
     progress: Progress | None,
-    stop: Callable[[], bool] | None,
+    stop: Stop | None,
 ) -> xr.Dataset:
     """The refinement of a grid. With a store, cells are written every few seconds, and taken from there."""
     fine = replace(made, layout=finest(made.layout, levels), design=f"grid, refined {levels} times")
     n = fine.layout.cells
     store = None
-    have: Columns = {name: np.full(n, fill, dtype=kind) for name, (kind, fill, _) in COLUMNS.items()}
+    have = MAP.blank(n)
     have["measured"] = np.zeros(n, bool)
     if path is not None:
-        store = SweepStore.open(path, fine.layout, fine.identity, resume, extend=False)
-        have = {name: values.ravel() for name, values in store.columns().items()}
+        store = SweepStore.open(path, fine.layout, fine.identity, fine.problem, resume, extend=False)
+        have = store.columns()
     fresh, written, done = np.zeros(n, bool), time.monotonic(), 0
 
     def compute(layout: Layout, flat: np.ndarray) -> Columns:
         nonlocal written, done
         missing = flat[~have["measured"][flat]]
         done += len(flat) - len(missing)
-        size = max(1, min(_unit_size(made.problem.steps), -(-len(missing) // pool.width)))
+        size = max(1, min(made.problem.at_once, -(-len(missing) // pool.width)))
         parts = (missing[i : i + size] for i in range(0, len(missing), size))
-        for part, columns in _each(pool, made.problem, ((part, layout.columns(part)) for part in parts), stop):
+        for part, columns in each(pool, made.problem, ((part, layout.columns(part)) for part in parts), stop):
             for name, values in columns.items():
                 have[name][part] = values
             have["measured"][part] = fresh[part] = True
@@ -447,7 +354,7 @@ def _refined(
                 fresh[:], written = False, time.monotonic()
         if not have["measured"][flat].all():
             raise Stopped
-        return {name: have[name][flat] for name in COLUMNS}
+        return {name: have[name][flat] for name in MAP.columns}
 
     try:
         columns, finished = refined(made.layout, levels, compute)
@@ -470,12 +377,17 @@ def _refined(
 def _dataset(made: Plan, layout: Layout, columns: Columns, complete: bool | None = None) -> xr.Dataset:
     import xarray as xr
 
+    table: Table = made.problem.table
     ds = xr.Dataset(
         {
-            name: (layout.dims, columns[name].reshape(layout.shape), {"long_name": COLUMNS[name][2]})
-            for name in COLUMNS
+            name: (
+                layout.dims + column.dims,
+                columns[name].reshape(layout.shape + table.shape(name)),
+                {"long_name": column.meaning},
+            )
+            for name, column in table.columns.items()
         },
-        coords=layout.coords(),
+        coords={**layout.coords(), **table.coords},
         attrs={
             **made.identity,
             "complete": bool(columns["measured"].all()) if complete is None else complete,

@@ -23,21 +23,21 @@ from typing import Any, TextIO
 import numpy as np
 
 from eoslab.core.errors import DamagedRun, StoreError
-from eoslab.results.cells import COLUMNS, Columns
 from eoslab.results.grid import Axis, Layout
+from eoslab.results.table import Cells, Column, Columns, Table
 
 __all__ = ["SweepStore", "chunk_shape", "units_of"]
 
 #: Version of the layout on disk; a reader refuses what is newer.
 FORMAT = 1
-#: A chunk file's size is a compromise between the number of files and what a kill can lose.
-UNIT = 32768
+#: Written last, chunk by chunk: what it says is there is there.
+MEASURED = Column("bool", False, "whether the cell was computed")
 
 
-def chunk_shape(shape: tuple[int, ...], target: int = UNIT) -> tuple[int, ...]:
+def chunk_shape(shape: tuple[int, ...], target: int) -> tuple[int, ...]:
     """The largest block of at most ``target`` cells that is full in the trailing dimensions.
 
-    >>> chunk_shape((1000, 1000)), chunk_shape((5, 7)), chunk_shape((3, 100000))
+    >>> chunk_shape((1000, 1000), 32768), chunk_shape((5, 7), 32768), chunk_shape((3, 100000), 32768)
     ((32, 1000), (5, 7), (1, 32768))
     """
     out, room = [], target
@@ -62,13 +62,13 @@ def units_of(shape: tuple[int, ...], chunk: tuple[int, ...]) -> list[tuple[slice
 class SweepStore:
     """A store opened for writing; use :meth:`open`, and ``close`` it."""
 
-    def __init__(self, path: Path, layout: Layout, lock: TextIO | None) -> None:
+    def __init__(self, path: Path, layout: Layout, table: Table, chunk: int, lock: TextIO | None) -> None:
         import zarr
 
-        self.path, self.layout, self._lock = path, layout, lock
+        self.path, self.layout, self.table, self._lock = path, layout, table, lock
         self.group = zarr.open_group(str(path), mode="r+")
-        self.arrays = {name: self.group[name] for name in (*COLUMNS, "measured")}
-        self.units = units_of(layout.shape, chunk_shape(layout.shape))
+        self.arrays = {name: self.group[name] for name in (*table.columns, "measured")}
+        self.units = units_of(layout.shape, chunk_shape(layout.shape, chunk))
 
     @classmethod
     def open(
@@ -76,6 +76,7 @@ class SweepStore:
         path: str | os.PathLike[str],
         layout: Layout,
         identity: dict[str, Any],
+        cells: Cells,
         resume: bool,
         extend: bool = True,
     ) -> SweepStore:
@@ -84,13 +85,13 @@ class SweepStore:
         Raises :class:`~eoslab.core.errors.StoreError` where what is there was made by something else, is in use
         by a process that a change of the grid would disturb, or may not be continued (``resume=False``).
         """
-        path = Path(path)
+        path, table, chunk = Path(path), cells.table, cells.chunk
         with _says_why(path):
             lock, alone = _enter(path)
             if alone:
                 _recover(path)
             if not path.exists():
-                _create(path, layout, identity)
+                _create(path, layout, table, chunk, identity)
             elif not resume:
                 raise StoreError(f"{path} exists already", "continue it with resume, or choose another name")
             stored, whole = _check(path, identity), layout
@@ -107,9 +108,9 @@ class SweepStore:
                         f"{path} is in use by another process and the grid differs from the stored one",
                         "extend it when that process has ended",
                     )
-                _extend(path, stored, whole, identity)
+                _extend(path, stored, whole, table, chunk, identity)
             _flock(lock, exclusive=False, wait=True)
-            return cls(path, whole, lock)
+            return cls(path, whole, table, chunk, lock)
 
     def pending(self, unit: tuple[slice, ...]) -> np.ndarray:
         """Flat indices of the cells of a unit that are not there yet."""
@@ -126,7 +127,7 @@ class SweepStore:
         with _says_why(self.path):
             for name, values in {**columns, "measured": np.ones(len(flat), bool)}.items():
                 array = self.arrays[name]
-                block = np.empty(shape, array.dtype) if whole else np.asarray(array[unit])
+                block = np.empty(shape + values.shape[1:], values.dtype) if whole else np.asarray(array[unit])
                 block[local] = values
                 array[unit] = block
 
@@ -142,7 +143,7 @@ class SweepStore:
             assert lock is not None
             with lock, _says_why(self.path):
                 if len(flat):
-                    self.write(unit, flat, {name: columns[name][flat] for name in COLUMNS})
+                    self.write(unit, flat, {name: columns[name][flat] for name in self.table.columns})
                 if inferred is None:
                     continue
                 there = np.asarray(self.arrays["measured"][unit])
@@ -160,8 +161,8 @@ class SweepStore:
         return None
 
     def columns(self) -> Columns:
-        """Everything that is there, and ``measured``, as arrays over the dimensions."""
-        return {name: np.asarray(array[...]) for name, array in self.arrays.items()}
+        """Everything that is there, and ``measured``, cell by cell."""
+        return {name: _by_cell(array, self.layout) for name, array in self.arrays.items()}
 
     def close(self) -> None:
         """Give the store back; the last one to leave removes the locks."""
@@ -220,7 +221,15 @@ def _says_why(path: Path) -> Iterator[None]:
         ) from e
 
 
-def _create(path: Path, layout: Layout, identity: dict[str, Any], columns: Columns | None = None) -> None:
+def _by_cell(array: Any, layout: Layout) -> np.ndarray:
+    """A stored array with the cells as its first dimension."""
+    values = np.asarray(array[...])
+    return values.reshape(layout.cells, *values.shape[len(layout.shape) :])
+
+
+def _create(
+    path: Path, layout: Layout, table: Table, chunk: int, identity: dict[str, Any], columns: Columns | None = None
+) -> None:
     """A store, empty or with what is known, under a private name and then renamed."""
     import xarray as xr
     import zarr
@@ -228,38 +237,35 @@ def _create(path: Path, layout: Layout, identity: dict[str, Any], columns: Colum
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}"
     attributes = {**identity, "layout": json.dumps(_to_json(layout)), "complete": False}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # zarr's remark that string coordinates have no final specification
-        xr.Dataset(coords=layout.coords(), attrs=attributes).to_zarr(
+        warnings.simplefilter("ignore")  # zarr's remark that strings have no final specification
+        xr.Dataset(coords={**layout.coords(), **table.coords}, attrs=attributes).to_zarr(
             temporary, zarr_format=3, consolidated=False, mode="w"
         )
-    group = zarr.open_group(str(temporary), mode="r+")
-    chunk = chunk_shape(layout.shape)
-    for name, (kind, fill, meaning) in {
-        **COLUMNS,
-        "measured": ("bool", 0, "whether the cell was computed"),
-    }.items():
-        array = group.create_array(
-            name, shape=layout.shape, chunks=chunk, dtype=kind, fill_value=np.dtype(kind).type(fill).item(),
-            dimension_names=layout.dims, attributes={"long_name": meaning},
-        )  # fmt: skip
-        if columns is not None:
-            array[...] = columns[name].reshape(layout.shape)
+        group = zarr.open_group(str(temporary), mode="r+")
+        for name, column in {**table.columns, "measured": MEASURED}.items():
+            inner = () if name == "measured" else table.shape(name)
+            array = group.create_array(
+                name, shape=layout.shape + inner, chunks=chunk_shape(layout.shape, chunk) + inner,
+                dtype=column.kind, fill_value=np.dtype(column.kind).type(column.fill).item(),
+                dimension_names=layout.dims + column.dims, attributes={"long_name": column.meaning},
+            )  # fmt: skip
+            if columns is not None:
+                array[...] = columns[name].reshape(layout.shape + inner)
     os.replace(temporary, path)
 
 
-def _extend(path: Path, stored: Layout, whole: Layout, identity: dict[str, Any]) -> None:
+def _extend(path: Path, stored: Layout, whole: Layout, table: Table, chunk: int, identity: dict[str, Any]) -> None:
     """Replace the store by one with more cells that holds what is known; nobody else is using it."""
     import zarr
 
     group = zarr.open_group(str(path), mode="r")
     at = whole.find(stored)
-    columns: Columns = {}
-    for name, (kind, fill, _) in {**COLUMNS, "measured": ("bool", 0, "")}.items():
-        columns[name] = np.full(whole.cells, fill, dtype=kind)
-        columns[name][at] = np.asarray(group[name][...]).ravel()
+    columns = {**table.blank(whole.cells), "measured": np.zeros(whole.cells, bool)}
+    for name, values in columns.items():
+        values[at] = _by_cell(group[name], stored)
     new, old = path.parent / f".{path.name}.new", path.parent / f".{path.name}.old"
     shutil.rmtree(new, ignore_errors=True)
-    _create(new, whole, identity, columns)
+    _create(new, whole, table, chunk, identity, columns)
     os.replace(path, old)
     os.replace(new, path)
     shutil.rmtree(old, ignore_errors=True)

@@ -66,8 +66,10 @@ def of_dataset(ds: Any, header: dict[str, Any], width: int = 900, log_x: bool = 
     # the row of the divergence holds no numbers; the page draws its end from ``diverged``
     n = len(run.step) - (1 if diverged is not None else 0)
     columns = {"step": run.step[:n].astype(float)}
+    if run.is_flow:
+        columns["time"] = run.time[:n]
     for name in ("loss", "loss_osc", "loss_conv"):
-        columns[name] = run.series(name)[:n]
+        columns[name] = run.series(name)[:n] if name in ds else np.full(n, np.nan)
     columns["sharpness"] = run.sharpness[:n]
     columns["gfs_sharpness"] = run.series("gfs_sharpness")[:n] if run.has("gfs_sharpness") else np.full(n, np.nan)
     for name in run.params[:4]:

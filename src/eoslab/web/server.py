@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import anyio.to_thread
 from starlette.applications import Starlette
@@ -17,14 +19,21 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as Http
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from eoslab import __version__
 from eoslab.core.errors import EoslabError, InvalidArgument, RunNotFound, UnknownName
-from eoslab.web import export, frames, maps, overlays
+from eoslab.web import export, frames, live, maps, overlays
 from eoslab.web.request import catalogue, parse
 
 __all__ = ["application", "serve"]
@@ -45,6 +54,8 @@ HEADERS = (
 #: Compression of what the first load consists of. Never of streams: a row must leave when it is there, whatever a
 #: compressor would like to collect first.
 SMALLER = Middleware(GZipMiddleware)
+#: A report has its style and its pictures in it.
+REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-downloads"
 
 #: Neither the kernel cache nor matplotlib is made for several threads at once. Maps have a lock of their own:
 #: the first map of a model compiles for seconds, and sliders go on meanwhile.
@@ -69,7 +80,10 @@ class Guard:
 
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *HEADERS]}
+                # an answer may have a policy of its own
+                own = {name for name, _ in message["headers"]}
+                more = [(name, value) for name, value in HEADERS if name not in own]
+                message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
         if scope["type"] == "http" and scope["path"].startswith("/api"):
@@ -89,11 +103,14 @@ def own_origin(headers: dict[bytes, bytes]) -> bool:
         return False
 
 
-def application(store: Any = None) -> Starlette:
-    """The server as an ASGI application; ``store`` holds the runs of the view 'Runs'."""
+def application(store: Any = None, closing: Callable[[], bool] = lambda: False) -> Starlette:
+    """The server as an ASGI application; ``store`` holds the runs of the views 'Live' and 'Runs'.
+
+    Streams end when ``closing`` says so.
+    """
     from eoslab.results.store import Store
 
-    runs = Runs(store or Store())
+    runs = Runs(store or Store(), closing)
     return Starlette(
         routes=[
             Route("/", _page, middleware=[SMALLER]),
@@ -105,6 +122,9 @@ def application(store: Any = None) -> Starlette:
             Route("/api/export", _export),
             Route("/api/runs", runs.listing),
             Route("/api/runs/{id}", runs.one),
+            Route("/api/runs/{id}/stream", runs.stream),
+            Route("/api/runs/{id}/report", runs.report),
+            Route("/live/{id}", _live),
             WebSocketRoute("/ws", _frames),
             Mount("/static", StaticFiles(directory=STATIC), middleware=[SMALLER]),
         ],
@@ -125,16 +145,26 @@ def serve(port: int = 0, store: Any = None, ready: Callable[[str], None] = print
         # before the address is said: who reads it may connect at once
         sock.listen(128)
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        # the server is made after its application, which asks it whether it is closing
+        servers: list[Any] = []
+        app = application(store, lambda: bool(servers and servers[0].should_exit))
         config = uvicorn.Config(
-            application(store), log_level="error", access_log=False, ws_max_size=MAX_MESSAGE,
+            app, log_level="error", access_log=False, ws_max_size=MAX_MESSAGE,
             ws_per_message_deflate=False, timeout_graceful_shutdown=1, server_header=False, lifespan="off",
         )  # fmt: skip
         ready(address + path)
-        uvicorn.Server(config).run(sockets=[sock])
+        servers.append(uvicorn.Server(config))
+        servers[0].run(sockets=[sock])
 
 
 async def _page(http: Http) -> Response:
     return FileResponse(STATIC / "index.html")
+
+
+async def _live(http: Http) -> Response:
+    """A short address of the live view."""
+    query = urlencode({"v": 1, "view": "live", "run": http.path_params["id"]})
+    return RedirectResponse(f"/?{query}")
 
 
 async def _health(http: Http) -> Response:
@@ -268,8 +298,8 @@ def _attachment(name: str) -> dict[str, str]:
 class Runs:
     """The store as the page sees it. An id is a name from the listing, never a path."""
 
-    def __init__(self, store: Any) -> None:
-        self.store = store
+    def __init__(self, store: Any, closing: Callable[[], bool]) -> None:
+        self.store, self.closing = store, closing
 
     async def listing(self, http: Http) -> Response:
         """What a table shows of every run."""
@@ -285,16 +315,55 @@ class Runs:
         def read() -> bytes:
             from eoslab.results.store import open_run
 
-            id = http.path_params["id"]
-            found = next((run for run in self.store.list() if run.id == id), None)
-            if found is None:
-                raise RunNotFound(f"no run {id[:40]!r} in {self.store.root}")
-            return frames.of_dataset(open_run(found.path), {"id": id, "command": found.command})
+            found = self._found(http)
+            return frames.of_dataset(open_run(found.path), {"id": found.id, "command": found.command})
 
         return Response(await anyio.to_thread.run_sync(read), media_type="application/octet-stream")
+
+    async def report(self, http: Http) -> Response:
+        """The report about a run: a page of its own, which may do nothing but be read."""
+
+        def write() -> bytes:
+            from eoslab.report import report
+            from eoslab.results.store import open_run
+
+            found = self._found(http)
+            ds = open_run(found.path)
+            with tempfile.TemporaryDirectory() as folder, _drawing:
+                return report([ds], Path(folder) / "r.html", names=[found.id]).read_bytes()
+
+        return HTMLResponse(
+            await anyio.to_thread.run_sync(write), headers={"content-security-policy": REPORT_POLICY}
+        )
+
+    async def stream(self, http: Http) -> Response:
+        """The journal of a run as server-sent events, from ``from`` (a step) or behind ``Last-Event-ID`` on."""
+        query, last = http.query_params, http.headers.get("last-event-id", "")
+        after, least = last or query.get("after", "0"), query.get("from", "0")
+        for name, text, what in (("after", after, "the id of an event of this stream"), ("from", least, "a step")):
+            if not (text.isascii() and text.isdecimal()) or len(text) > 15:
+                raise InvalidArgument(name, text[:40], what)
+
+        def begin() -> live.Follower:
+            found = self._found(http)
+            if found.live is None:
+                raise RunNotFound(f"the run {found.id!r} keeps no journal", "Train with: eoslab train --live")
+            return live.Follower(found.path, int(after), int(least))
+
+        follower = await anyio.to_thread.run_sync(begin)
+        return StreamingResponse(live.stream(follower, self.closing), media_type="text/event-stream")
+
+    def _found(self, http: Http) -> Any:
+        id = http.path_params["id"]
+        found = next((run for run in self.store.list() if run.id == id), None)
+        if found is None:
+            raise RunNotFound(f"no run {id[:40]!r} in {self.store.root}")
+        return found
 
 
 def _record(run: Any) -> dict[str, Any]:
     keys = ("id", "created", "model", "optimizer", "parameters", "outcome", "regime", "lr", "steps", "final_loss",
             "threshold", "max_eta_sharpness", "verdict", "problem")  # fmt: skip
-    return {key: getattr(run, key) for key in keys}
+    status = run.live if not run.problem else None
+    more = {"seed": run.attributes.get("seed"), "live": asdict(status) if status else None}
+    return {key: getattr(run, key) for key in keys} | more

@@ -200,6 +200,7 @@ interface RunRecord {
   outcome: string;
   regime: string;
   lr: number;
+  seed: number | null;
   steps: number | null;
   final_loss: number | null;
   threshold: number | null;
@@ -207,6 +208,72 @@ interface RunRecord {
   verdict: string;
   /** Why the run cannot be read; empty or null if it can. */
   problem: string | null;
+  /** How far the run is by its journal; null if it keeps none. */
+  live: LiveStatus | null;
+}
+
+interface LiveStatus {
+  state: "waiting" | "running" | "stalled" | "finished" | "failed";
+  step: number | null;
+  age: number;
+  outcome: string;
+}
+
+/** Events of /api/runs/{id}/stream (live.py) by their names. */
+interface LiveEvents {
+  begin: LiveBegin;
+  points: LivePoints;
+  events: { events: LiveEvent[] };
+  alive: { step: number; loss: number | null; at: number };
+  end: LiveEnd;
+  beat: { age: number; process_gone: boolean | null };
+  gone: Record<string, never>;
+}
+
+/** A process begins or goes on: points of this step and later ones are void. */
+interface LiveBegin {
+  step: number;
+  steps?: number;
+  model?: string;
+  optimizer?: string;
+  lr?: number;
+  threshold?: number | null;
+  /** Why there is no threshold. */
+  reason?: string;
+  preconditioned?: boolean;
+  eigs?: number;
+  /** Steps between two measurements. */
+  every?: number;
+  at?: number;
+}
+
+/** Measured steps, a column each; null is not finite. */
+interface LivePoints {
+  step: number[];
+  loss: (number | null)[];
+  sharpness: (number | null)[];
+  /** Half width of the interval that holds the sharpness. */
+  bound: (number | null)[];
+  /** 1 where the solver converged. */
+  ok: number[];
+  eigenvalues: (number | null)[][];
+  /** Seconds since 1970 of the last one. */
+  at: number | null;
+}
+
+interface LiveEvent {
+  event: string;
+  title: string;
+  step: number;
+}
+
+interface LiveEnd {
+  step: number;
+  outcome: string;
+  verdict?: string;
+  /** Last lines of the error. */
+  error?: string[];
+  at: number;
 }
 
 // -- what the page keeps -------------------------------------------------------------------------
@@ -221,7 +288,7 @@ interface Settings {
   [parameter: string]: string | number | number[];
 }
 
-type ViewName = "explore" | "map" | "runs" | "learn";
+type ViewName = "explore" | "map" | "live" | "runs" | "learn";
 
 /** A run that stays as a grey line; its frame is null until it has come. */
 interface Pin {
@@ -254,12 +321,19 @@ type PlotData = ArrayLike<number | null | undefined>[];
 
 declare class uPlot {
   constructor(options: object, data: PlotData, target: HTMLElement);
+  /** Tables with x in the first column, on the x of all of them: undefined where one has no row. */
+  static join(tables: PlotData[]): PlotData;
   readonly ctx: CanvasRenderingContext2D;
   readonly bbox: { left: number; top: number; width: number; height: number };
   readonly scales: Record<string, { min: number; max: number }>;
   readonly cursor: { idx?: number | null; event?: Event };
+  readonly select: { left: number; width: number };
+  readonly data: PlotData;
   setData(data: PlotData): void;
   setSize(size: { width: number; height: number }): void;
+  setScale(scale: string, range: { min: number; max: number }): void;
+  setSelect(box: { left: number; top: number; width: number; height: number }, fire: boolean): void;
   valToPos(value: number, scale: string, canvasPixels?: boolean): number;
+  posToVal(position: number, scale: string): number;
   destroy(): void;
 }

@@ -19,6 +19,7 @@ const PHASES = { "progressive sharpening": "ps", "edge of stability": "eos", "mo
  * @property {number[]} [dash]
  * @property {number} [width]
  * @property {boolean} [beside] does not widen the range: it is drawn as far as it fits
+ * @property {boolean} [dots] only points, no line between them
  */
 /**
  * @typedef {object} Level a horizontal dotted line
@@ -39,6 +40,7 @@ const PHASES = { "progressive sharpening": "ps", "edge of stability": "eos", "mo
  * @property {number | null} [hatch] step from which there is nothing to show
  * @property {number} [ceiling] largest value that is drawn
  * @property {number | null} [mark] step of a vertical line
+ * @property {(u: uPlot, c: CanvasRenderingContext2D) => void} [also] draws above the lines
  */
 
 /**
@@ -134,7 +136,7 @@ export class Lines {
   draw(spec) {
     this.spec = spec;
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const styles = spec.series.map((s) => [s.colour, s.dash, s.width, s.beside].join(" "));
+    const styles = spec.series.map((s) => [s.colour, s.dash, s.width, s.beside, s.dots].join(" "));
     const kind = [spec.log, spec.logX, dark, ...styles].join("|");
     const data = [spec.x, ...spec.series.map((s) => s.y)];
     if (kind === this.kind && this.plot) {
@@ -175,7 +177,8 @@ export class Lines {
           width: s.width ?? 1.5,
           dash: s.dash,
           auto: !s.beside,
-          points: { show: false },
+          points: { show: s.dots ?? false, size: 3, width: 0, fill: s.colour },
+          ...(s.dots ? { paths: () => null } : {}),
           spanGaps: false,
         })),
       ],
@@ -327,11 +330,17 @@ export class Lines {
         c.setLineDash([1.5 * ratio, 3.5 * ratio]);
         line(c, left, y, left + width, y);
         c.setLineDash([]);
+        // a rim in the colour of the paper keeps the name readable over lines
+        c.strokeStyle = colour("card");
+        c.lineWidth = 4 * ratio;
         c.fillStyle = colour("text");
         const above = y - 16 * ratio > top;
         c.textBaseline = above ? "bottom" : "top";
-        c.fillText(level.text, left + width - 5 * ratio, y + (above ? -3 : 3) * ratio);
+        const at = y + (above ? -3 : 3) * ratio;
+        c.strokeText(level.text, left + width - 5 * ratio, at);
+        c.fillText(level.text, left + width - 5 * ratio, at);
       }
+      this.spec.also?.(u, c);
       if (typeof this.spec.mark === "number") {
         const x = this.across(u, this.spec.mark);
         c.strokeStyle = colour("quiet");

@@ -8,7 +8,7 @@ export const catalogue = await (await fetch("/api/catalogue")).json();
 export const opening = fromQuery(catalogue, location.search);
 
 /** @type {ViewName[]} */
-const VIEWS = ["explore", "map", "runs", "learn"];
+const VIEWS = ["explore", "map", "live", "runs", "learn"];
 
 /**
  * The view that a link names; Explore if it names none that there is.
@@ -44,6 +44,10 @@ export const session = {
   pins: [],
   /** Stored runs that are shown over one another. */
   chosen: (opening.query.get("runs") ?? "").split(",").filter(Boolean).slice(0, 8),
+  /** Whether these lie over time η·t instead of steps. */
+  overTime: opening.query.get("runsx") === "time",
+  /** The run that the view Live follows; empty for the newest. */
+  live: opening.query.get("run") ?? "",
   /** The last trajectory that came. @type {Frame | null} */
   frame: null,
   /** Index into the rows of the frame: where the scrubber stands. */

@@ -74,6 +74,8 @@ const BESIDES = new Set([
   "view",
   "pin",
   "runs",
+  "runsx",
+  "run",
   "tour",
   "scale",
   "xscale",

@@ -1,14 +1,33 @@
 // Stored runs over one another: what differs between them, their loss, and their sharpness with its threshold.
-import { colour } from "../canvas.js";
 import { element, make, plotBox } from "../dom.js";
 import { decode } from "../frame.js";
 import { Lines } from "../lines.js";
+import { session } from "../session.js";
 import { show } from "../state.js";
 
-/** One colour per run, the threshold in the same; readable on white and on black. */
-export const COLOURS = ["#0072B2", "#D55E00", "#00805D", "#A8487F", "#B07C00", "#3D8FB8", "#6e7781", "#7A4FBF"];
+/** One colour per run, the threshold in the same; at least 3:1 on white. */
+const ON_WHITE = ["#0072B2", "#D55E00", "#00805D", "#A8487F", "#8A6A00", "#5B4FC0", "#57606A", "#1B1F24"];
+/** The same on a dark page. */
+const ON_DARK = ["#4DA3D9", "#FF8A3D", "#2FBF94", "#E08CBB", "#D9B13B", "#A79CF0", "#9AA6B2", "#E6EDF3"];
+/** Beyond three colours the dashes differ too: green and purple are one colour to some eyes. @type {number[][]} */
+const DASHES = [[], [], [], [9, 3], [], [9, 3], [9, 3], [4, 3]];
+/** Runs that can be told apart. */
+export const MOST_RUNS = ON_WHITE.length;
+/** Below this share of measured steps a line would be all gaps: then points are drawn. */
+const SPARSE = 0.6;
+/** Sharpness is drawn up to so many thresholds. */
+const CLIP = 3;
+
+/** The colour of a run by its place among the chosen ones. @param {number} place */
+export function colourOf(place) {
+  return (matchMedia("(prefers-color-scheme: dark)").matches ? ON_DARK : ON_WHITE)[place];
+}
+
 /** Below it there is rounding only: a gap, not a flat line. */
 const FLOOR = 1e-16;
+
+/** Facts that are measured; the settings come first. */
+const RESULTS = ["threshold τ", "regime", "final loss", "max ηS/τ"];
 
 /**
  * Everything that can differ between runs, under the name that is shown.
@@ -26,7 +45,8 @@ function facts(run) {
     ...plain,
     regime: run.regime,
     "final loss": run.final_loss,
-    "max ηS": run.max_eta_sharpness,
+    "threshold τ": run.threshold,
+    "max ηS/τ": run.threshold && run.max_eta_sharpness !== null ? run.max_eta_sharpness / run.threshold : null,
   };
 }
 
@@ -56,7 +76,8 @@ function difference(runs) {
     return;
   }
   const found = runs.map(facts);
-  const keys = [...new Set(found.flatMap((fact) => Object.keys(fact)))];
+  const keys = [...new Set(found.flatMap((fact) => Object.keys(fact)))].filter((key) => !RESULTS.includes(key));
+  keys.push(...RESULTS);
   const table = make("table");
   const head = table.createTHead().insertRow();
   head.append(make("th", { textContent: "differs", className: "t" }));
@@ -73,15 +94,40 @@ function difference(runs) {
 }
 
 /**
- * A row of a frame on other steps: undefined where it has none.
+ * Where the rows of a frame lie: at their steps, or at the time η·t; a flow has a time and no steps.
+ * @param {Frame} frame
+ */
+function places(frame) {
+  const { step, time } = frame.rows;
+  return Array.from(step, (t, i) => {
+    if (time) {
+      return time[i];
+    }
+    return session.overTime ? t * (frame.lr ?? NaN) : t;
+  });
+}
+
+/**
+ * A row of a frame at other places: undefined where it has none, null where nothing was measured.
  * @param {Frame} frame
  * @param {string} name
- * @param {number[]} steps
+ * @param {number[]} x
+ * @param {number} least values from here on are drawn
  */
-function on(frame, name, steps) {
-  const at = new Map(Array.from(frame.rows.step, (step, i) => [step, i]));
-  return steps.map((step) => frame.rows[name][at.get(step) ?? -1]);
+function on(frame, name, x, least) {
+  const at = new Map(places(frame).map((place, i) => [place, i]));
+  return x.map((place) => {
+    const i = at.get(place);
+    const v = i === undefined ? undefined : frame.rows[name][i];
+    return v === undefined || v > least ? v : null;
+  });
 }
+
+/**
+ * Whether a run was measured at single steps.
+ * @param {Frame} frame
+ */
+const sparse = (frame) => frame.rows.sharpness.filter(Number.isFinite).length < SPARSE * frame.rows.step.length;
 
 export class Overlay {
   constructor() {
@@ -121,35 +167,43 @@ export class Overlay {
     }
   }
 
+  /** Read every run anew when it is shown next. */
+  forget() {
+    this.frames.clear();
+  }
+
   /** @param {RunRecord[]} runs */
   draw(runs) {
     const got = runs.flatMap(({ id }, i) => {
       const frame = this.frames.get(id);
-      return frame ? [{ frame, colour: COLOURS[i] ?? colour("text") }] : [];
+      return frame ? [{ frame, colour: colourOf(i), dash: DASHES[i] }] : [];
     });
     if (!got.length) {
       return;
     }
-    const steps = [...new Set(got.flatMap(({ frame }) => [...frame.rows.step]))].sort((a, b) => a - b);
+    const x = [...new Set(got.flatMap(({ frame }) => places(frame)))].sort((a, b) => a - b);
     /** @type {[number, number]} */
-    const span = [0, steps[steps.length - 1] || 1];
-    const base = { x: steps, logX: false, span };
+    const span = [0, x[x.length - 1] || 1];
     const highest = Math.max(...got.map(({ frame }) => frame.threshold ?? 0));
+    const base = { x, logX: false, span };
     this.loss.draw({
       ...base,
       log: true,
-      series: got.map((run) => ({
-        y: on(run.frame, "loss", steps).map((v) => (v === undefined || v > FLOOR ? v : null)),
-        colour: run.colour,
-      })),
+      series: got.map(({ frame, ...look }) => ({ ...look, y: on(frame, "loss", x, FLOOR) })),
     });
     this.sharpness.draw({
       ...base,
       log: false,
-      ceiling: highest ? 3 * highest : undefined,
-      level: got.map((run) => ({ y: run.frame.threshold ?? NaN, text: "", colour: run.colour })),
-      series: got.map((run) => ({ y: on(run.frame, "sharpness", steps), colour: run.colour })),
+      ceiling: highest ? CLIP * highest : undefined,
+      level: got.map(({ frame, colour }) => ({ y: frame.threshold ?? NaN, text: "", colour })),
+      series: got.map(({ frame, ...look }) => ({
+        ...look,
+        y: on(frame, "sharpness", x, -Infinity),
+        dots: sparse(frame),
+      })),
     });
+    element("runs-axis").textContent = session.overTime ? "over time η·t" : "over steps";
     document.body.dataset.overlay = String(got.length);
+    document.body.dataset.overlayEnd = String(span[1]);
   }
 }

@@ -9,6 +9,7 @@ import { fromQuery } from "../state.js";
 const LATER = {
   explore: null,
   map: async () => (await import("./map.js")).mount(),
+  live: async () => (await import("./live.js")).mount(),
   runs: async () => (await import("./runs.js")).mount(),
   learn: async () => (await import("./learn.js")).mount(),
 };
@@ -75,6 +76,7 @@ function returned() {
   session.logX = query.get("xscale") === "log";
   session.timeX = query.get("xunit") === "time";
   session.over = overOf(query);
+  session.live = query.get("run") ?? "";
   publish("scales");
   publish("over");
   open(viewOf(query), false);
