@@ -225,6 +225,19 @@ def test_link_of_an_older_version_keeps_its_defaults(page):
     expect(page.locator("#banner")).to_contain_text("v=9")
 
 
+def test_link_about_a_model_without_kept_defaults_omits_nothing(page):
+    def plugged_in(route):
+        answer = route.fetch()
+        catalogue = answer.json()
+        catalogue["defaults"]["1"]["unversioned"] = ["uv"]
+        route.fulfill(response=answer, json=catalogue)
+
+    page.route("**/api/catalogue", plugged_in)
+    opened(page, "/?v=1&model=uv&steps=50")
+    page.locator("#f-steps-n").fill("51")
+    expect(page).to_have_url(re.compile(r"v=1&model=uv&lr=0\.6&steps=51&init=2%2C0\.1&x=1&y=1"))
+
+
 def test_map_shows_the_boundaries_and_says_its_steps(page):
     opened(page, "/?v=1&view=map&steps=4000")
     page.locator("#map[data-ready]").wait_for()
