@@ -18,7 +18,7 @@ from playwright.sync_api import expect
 
 import eoslab
 from eoslab.plots.reading import Run
-from eoslab.report import interactive, report
+from eoslab.report import interactive, page, report
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 #: Bytes that the charts of a report may add.
@@ -35,11 +35,14 @@ def runs():
 @pytest.fixture(scope="module")
 def files(runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("charts")
-    return {
-        "plain": report(runs[:1], folder / "plain.html"),
-        "one": report(runs[:1], folder / "one.html", interactive=True),
-        "two": report(runs, folder / "two.html", names=["<script>", "b"], interactive=True),
-    }
+    with pytest.MonkeyPatch.context() as patch:
+        # the drawings of other figures take long and have no charts
+        patch.setattr(page, "SINGLE", ("loss-sharpness",))
+        return {
+            "plain": report(runs[:1], folder / "plain.html"),
+            "one": report(runs[:1], folder / "one.html", interactive=True),
+            "two": report(runs, folder / "two.html", names=["<script>", "b"], interactive=True),
+        }
 
 
 @pytest.fixture

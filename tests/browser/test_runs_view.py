@@ -128,7 +128,7 @@ def test_over_time_the_axis_is_eta_times_the_step(page, runs):
     assert float(page.locator("body").get_attribute("data-overlay-end")) == 400
     page.locator("#runs-x").select_option("time")
     expect(page.locator("body")).to_have_attribute("data-overlay-end", re.compile("^7(20|19.9)"))
-    expect(page).to_have_url(re.compile("runsx=time"))
+    expect(page).to_have_url(re.compile("xunit=time"))
     expect(page.locator("#runs-axis")).to_have_text("over time η·t")
 
 

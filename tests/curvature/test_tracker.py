@@ -46,14 +46,45 @@ def test_every_value_of_a_path_is_within_tolerance_and_bounds_at_a_fraction_of_t
     assert first > 8
 
 
-def test_the_ritz_value_is_a_lower_bound_and_the_residual_is_that_of_the_vector():
+def test_the_lower_end_of_the_bounds_is_the_ritz_value_and_the_residual_is_that_of_the_vector():
     tracker = Tracker(k=2, tol=1e-6)
     for t in PATH[:5]:
         A = rotating(t)
         r = tracker.measure(A)
-        assert r.values[0] <= np.linalg.eigvalsh(A)[-1] * (1 + 1e-14)
-        measured = np.linalg.norm(A @ r.vectors - r.vectors * r.values, axis=0)
+        ritz = (r.vectors * (A @ r.vectors)).sum(0)
+        assert ritz[0] <= np.linalg.eigvalsh(A)[-1] * (1 + 1e-14)
+        assert r.bounds[:, 0] == pytest.approx(ritz, rel=1e-13)
+        measured = np.linalg.norm(A @ r.vectors - r.vectors * ritz, axis=0)
         assert measured == pytest.approx(r.residuals, abs=1e-9)
+
+
+def test_the_corrected_value_lies_within_the_bounds_and_nearer_to_the_truth_than_the_ritz_value():
+    tracker, plain, corrected = Tracker(tol=1e-3), 0.0, 0.0
+    for t in PATH:
+        A = rotating(t)
+        exact = np.linalg.eigvalsh(A)[-1]
+        r = tracker.measure(A)
+        assert r.bounds[0, 0] <= r.values[0] <= r.bounds[0, 1]
+        plain, corrected = plain + abs(r.bounds[0, 0] - exact), corrected + abs(r.values[0] - exact)
+    assert corrected < 0.8 * plain
+
+
+def swinging(t: int) -> np.ndarray:
+    """A fixed matrix plus one that changes its sign at each step: the motion along the edge of stability."""
+    rng = np.random.default_rng(1)
+    D = rng.standard_normal((N, N))
+    lam = np.r_[2.0, 1.9, 1.8, np.linspace(0.0, 1.0, N - 3)]
+    return np.diag(lam) + (-1) ** t * 0.02 * (D + D.T)
+
+
+def test_a_motion_of_period_two_is_predicted():
+    """Once both states have been seen, few products are needed; from the last vector it would be six."""
+    tracker, products = Tracker(tol=1e-3, refresh=0), []
+    for t in range(24):
+        r = tracker.measure(swinging(t))
+        products.append(r.matvecs)
+        assert r.values[0] == pytest.approx(np.linalg.eigvalsh(swinging(t))[-1], rel=1e-3)
+    assert np.mean(products[12:]) <= 3.0
 
 
 def test_an_unchanged_operator_costs_one_product_per_pair():

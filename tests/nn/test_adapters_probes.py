@@ -74,6 +74,19 @@ def test_learning_rates_of_groups_are_folded_into_the_preconditioner():
     assert r.preconditioner[3 * 4 + 4 :] == pytest.approx(2.0)
 
 
+def test_sam_is_read_through_its_base_optimizer():
+    module, obj = problem()
+    g, rule = obj.grad(obj.w0), rules.SAM(0.1, rho=0.2)
+    norm = float(np.linalg.norm(g))
+    reading = read(torch.optim.SGD(module.parameters(), lr=0.1), obj, g, sam=0.2)
+    assert reading.ratio(rule.edge(norm)) == pytest.approx(1)
+    assert reading.ratio(3.0) == pytest.approx(0.1 * rule.effective(3.0, norm) / 2)
+    with pytest.raises(InvalidArgument, match="norm"):
+        read(torch.optim.SGD(module.parameters(), lr=0.1), obj, sam=0.2)
+    with pytest.raises(UnknownOptimizer, match="momentum"):
+        read(torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9), obj, g, sam=0.2)
+
+
 def test_unknown_optimizers_and_settings_are_said_plainly():
     module, obj = problem()
     for unknown in (torch.optim.Adagrad, torch.optim.LBFGS, type("Mine", (torch.optim.SGD,), {})):

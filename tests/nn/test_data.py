@@ -150,3 +150,32 @@ def test_missing_and_damaged_idx_files_are_named(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((2, 28, 28), np.uint8))[:-5])
     with pytest.raises(BadData, match="cut short"):
         mnist(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["python", "binary"])
+def test_the_preset_of_cifar10_trains_on_files_as_they_are_published(tmp_path, form, capsys):
+    from eoslab.cli.app import call
+    from eoslab.results.store import Store
+
+    x, y = cifar_rows(30, 0)
+    if form == "binary":
+        rows = b"".join(bytes([k]) + row.tobytes() for k, row in zip(y, x, strict=True))
+        (tmp_path / "data_batch_1.bin").write_bytes(rows)
+    else:
+        (tmp_path / "data_batch_1").write_bytes(pickle.dumps({b"data": x, b"labels": y}, protocol=2))
+    argv = ["train", "--preset", "fc-tanh-cifar5k", "--samples", "30", "--hidden", "8", "--steps", "3", "-q"]
+    assert call([*argv, "--data-dir", str(tmp_path), "--out", str(tmp_path / "runs")]) == 0
+    ds = Store(tmp_path / "runs").open(Store(tmp_path / "runs").list()[0].path)
+    assert ds["measured"].values.tolist() == [True, False, False, True], "every tenth step, the first and the last"
+    assert ds.attrs["dtype"] == "float32"
+    assert float(ds["loss"][-1]) < float(ds["loss"][0])
+
+
+def test_without_its_files_the_preset_says_which_are_expected_where(tmp_path, capsys):
+    from eoslab.cli.app import call
+
+    for more in ([], ["--data-dir", str(tmp_path)]):
+        assert call(["train", "--preset", "fc-tanh-cifar5k", *more]) == 2
+        said = capsys.readouterr().err
+        assert "data_batch_1.bin" in said
+        assert "cifar-10-python.tar.gz" in said

@@ -59,12 +59,37 @@ def test_rules_without_a_threshold_say_why():
     assert SignGD(0.1).threshold.value is None
 
 
-def test_the_edge_of_sam_without_normalisation_is_where_its_map_has_slope_minus_one():
-    rule = SAM(0.1, rho=0.05, normalize=False)
-    h = rule.edge()
-    assert 1 - rule.lr * h * (1 + rule.rho * h) == pytest.approx(-1)
-    assert SAM(0.1, rho=0.0).edge() == pytest.approx(20)
+@pytest.mark.parametrize("rho", [0.0, 0.05, 2.0])
+def test_the_edge_of_sam_is_the_stability_boundary_on_a_quadratic_at_a_frozen_gradient_norm(rho):
+    """With r = ρ/‖g‖ held, one step multiplies by the polynomial 1 − ηλ(1 + rλ), which is −1 at the edge."""
+    rule, norm = SAM(0.1, rho=rho), 0.7
+    edge = rule.edge(norm)
+    assert rule.lr * rule.effective(edge, norm) == pytest.approx(rule.threshold.value, rel=1e-14)
+    for factor, grows in ((0.98, False), (1.02, True)):
+        H = np.diag([factor * edge, 0.3 * edge])
+        w = np.array([1.0, 1.0])
+        for step in range(400):
+            g = H @ w
+            climbed = w + rule.radius(norm) * g
+            w = w + rule.update(H @ climbed, (), step)[0]
+        assert (np.linalg.norm(w) > 1) == grows
+
+
+def test_the_edge_of_sam_is_the_published_formula_and_lies_below_that_of_descent():
+    for norm in (1e-3, 1.0, 1e3):
+        rule = SAM(0.1, rho=0.05)
+        published = norm / (2 * 0.05) * (np.sqrt(1 + 8 * 0.05 / (0.1 * norm)) - 1)
+        # the published form subtracts numbers that agree to ρ/(η‖g‖)
+        assert rule.edge(norm) == pytest.approx(published, rel=1e-9)
+        assert rule.edge(norm) < 2 / rule.lr
+    assert SAM(0.1, rho=0.0).edge(1.0) == pytest.approx(20)
+    assert SAM(0.1, rho=0.05, normalize=False).edge(5.0) == SAM(0.1, rho=0.05, normalize=False).edge(1.0)
+
+
+def test_sam_climbs_by_its_radius_and_nowhere_without_a_gradient():
     assert np.linalg.norm(SAM(0.1, rho=0.05).ascent(np.array([3.0, 4.0]))) == pytest.approx(0.05)
+    assert SAM(0.1).ascent(np.zeros(2)).tolist() == [0, 0]
+    assert SAM(0.1).edge(0.0) == 20
 
 
 TORCH = {

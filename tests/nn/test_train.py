@@ -183,6 +183,47 @@ def test_a_rule_with_a_preconditioner_is_compared_with_its_own_threshold(call, t
     assert call("figure", "loss-sharpness", record["id"], "-o", "f.svg")[0] == 0
 
 
+def test_sam_is_compared_with_an_edge_that_moves(call, train):
+    from eoslab.plots import draw
+
+    record = train(*SMALL[:4], "--optimizer", "sam", "--rho", "0.1", "--lr", "0.2", "--steps", "40", "--eigs", "1")
+    ds = Store("runs").open(record["id"])
+    edge, s = ds["edge"].values, ds["sharpness"].values
+    assert record["threshold"] == 2
+    assert (edge < 10).all(), "below 2/η"
+    assert len(np.unique(edge)) > 10
+    assert ds["sharpness"].values.tolist() == ds["eigenvalues"].values[:, 0].tolist()
+    # above the threshold and above the edge are the same steps, so the events are those of the edge
+    assert ((ds["eta_sharpness"].values >= 2) == (s >= edge)).all()
+    first = int(np.flatnonzero(s >= edge)[0])
+    assert record["first_crossing"] == first
+    _, sharp = draw("loss-sharpness", ds).axes
+    (drawn,) = [line for line in sharp.get_lines() if line.get_gid() == "threshold"]
+    assert drawn.get_ydata().max() == pytest.approx(edge.max())
+    for name in ("eigenvalues", "eta-sweep"):
+        assert call("figure", name, record["id"], "-o", f"{name}.svg")[0] == 0
+    assert "edge" in call("runs", "show", record["id"])[1]
+    point = json.loads(call("sharpness", record["id"], "--json")[1])
+    assert point["edge"] == pytest.approx(edge[-1])
+    assert point["ratio"] == pytest.approx(record["final"]["ratio"], rel=2e-3)
+
+
+def test_probes_have_cadences_of_their_own_with_the_first_and_the_last_step(call, train):
+    probes = "alignment=12,trace=10,self-stabilization"
+    ds = Store("runs").open(train(*SMALL[:4], "--steps", "25", "--every", "6", "--probes", probes)["id"])
+
+    def measured(name):
+        return np.unique(np.argwhere(np.isfinite(ds[name].values))[:, 0]).tolist()
+
+    assert measured("sharpness") == [0, 6, 12, 18, 24, 25]
+    assert measured("alignment") == [0, 12, 24, 25]
+    assert measured("hessian_trace") == [0, 10, 20, 25]
+    assert measured("stabilization_beta") == [0, 12, 24, 25], "every tenth step by default, where eigenvalues are"
+    code, _, err = call("train", *SMALL[:4], "--steps", "25", "--every", "6", "--probes", "alignment=5", "-q")
+    assert code == 2
+    assert "a multiple of 6 steps" in err
+
+
 def test_mini_batches_have_no_threshold(train):
     record = train(*SMALL, "--batch", "20", "--steps", "20", "--probes", "batch-sharpness=10")
     assert record["threshold"] is None

@@ -68,7 +68,7 @@ def _top(
 #: One module a command (or group), in the order of the help.
 COMMANDS = (
     "run", "train", "sharpness", "demo", "explore", "sweep", "flow", "runs", "check", "certify", "figure",
-    "report",
+    "report", "site",
     "lists", "doctor", "explain", "completions",
 )  # fmt: skip
 

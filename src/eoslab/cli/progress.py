@@ -26,11 +26,12 @@ class Progress:
 
     def __init__(self, label: str, quiet: bool = False) -> None:
         self.label, self.quiet = label, quiet
-        #: What the run is at, said beside the label.
+        #: What the run is at, said beneath the bar.
         self.detail = ""
         self.began = self.said = time.monotonic()
         self.bars = output.wants_colour(sys.stderr)
         self.bar: Any = None
+        self.row: Any = None
         self.task: Any = None
 
     def __enter__(self) -> Progress:
@@ -68,24 +69,33 @@ class Progress:
             self.began = self.said = time.monotonic()
 
     def _draw(self, done: int, total: int) -> None:
+        from rich.text import Text
+
         if self.bar is None:
             from rich.console import Console
+            from rich.live import Live
             from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-            self.bar = Progress(
+            self.row = Progress(
                 TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                 TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-                console=Console(stderr=True), transient=True,
             )  # fmt: skip
+            self.task = self.row.add_task(self.label, total=total, rate="")
+            self.bar = Live(self.row, console=Console(stderr=True), transient=True)
             self.bar.start()
-            self.task = self.bar.add_task(self.label, total=total, rate="")
         rate = done / max(time.monotonic() - self.began, 1e-9)
-        self.bar.update(
+        count = f"  step {output.number(done)}/{output.number(total)}" if self.detail else ""
+        self.row.update(
             self.task,
             completed=done,
-            description=f"{self.label}  {self.detail}".rstrip(),
+            description=f"{self.label}{count}",
             rate=f"{rate / 1e6:.1f} M steps/s" if rate > 1e5 else f"{rate:.0f}/s",
         )
+        if self.detail:
+            from rich.console import Group
+
+            # cut, not wrapped, where the terminal is narrow
+            self.bar.update(Group(self.row, Text(f"  {self.detail}", no_wrap=True, overflow="ellipsis")))
 
 
 class Stop:
@@ -93,9 +103,11 @@ class Stop:
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
         self.signum = 0
         self.saving = False
+        #: Not to take a second signal for impatience: torchrun hands on what the terminal has sent already.
+        self.patient = patient
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
@@ -121,6 +133,8 @@ class Stop:
             self.signum = self.signum or signum
             return
         if self.signum:
+            if self.patient:
+                return
             raise KeyboardInterrupt
         self.signum = signum
         output.note("\nstopping after the steps at hand, then saving (Ctrl-C again: at once, nothing is saved)")

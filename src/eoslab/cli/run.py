@@ -328,6 +328,8 @@ def report_text(ds: Any, facts: dict[str, Any]) -> list[str]:
 def _eta_name(ds: Any) -> str:
     """η·S/2 for gradient descent; the effective Hessian's ratio where there is a preconditioner."""
     tau = float(ds["threshold"])
+    if "edge" in ds:
+        return "η(S + ρS²/‖g‖)/2"
     same = bool(float(ds["eta_sharpness"][0]) == float(ds["lr"]) * float(ds["sharpness"][0]))
     return f"η·S/{output.number(tau)}" if same else "λmax(P⁻¹H)/threshold"
 

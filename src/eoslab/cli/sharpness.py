@@ -109,6 +109,8 @@ def _weights(objective: Any, path: Path) -> Any:
 
 
 def _measured(point: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
     from eoslab.curvature import hessian, preconditioned, top_eigenpairs
 
     o, w = point["objective"], point["w"]
@@ -147,6 +149,10 @@ def _measured(point: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
             top = top_eigenpairs(preconditioned(hessian(o, w), p, rule.shift), 1, tol, seed=seed)
             effective = float(top.values[0])
             facts["effective_sharpness"] = effective
+        elif hasattr(rule, "edge"):
+            size = float(np.linalg.norm(here.grad))
+            effective = rule.effective(facts["sharpness"], size)
+            facts |= {"effective_sharpness": effective, "edge": rule.edge(size)}
     facts |= {"lr": lr, "threshold": tau, "ratio": lr * effective / tau if tau else math.nan}
     return facts
 
@@ -157,6 +163,7 @@ def _print(facts: dict[str, Any]) -> None:
     output.line(f"{output.bold('sharpness')} {number(facts['sharpness'], 6)}   at {where}{facts['checkpoint']}")
     if "ratio" in facts and not math.isnan(facts["ratio"]):
         name = "λmax(P⁻¹H)" if "effective_sharpness" in facts else "S"
+        name = "(S + ρS²/‖g‖)" if "edge" in facts else name
         output.line(
             f"  η·{name}/{facts['threshold']:.4g}        {facts['ratio']:.4f}   (η = {number(facts['lr'])})"
         )

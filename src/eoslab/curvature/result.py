@@ -16,7 +16,9 @@ class EigenResult:
     """Eigenpairs of a symmetric operator.
 
     Attributes:
-        values: (k,) Ritz values θ_i = u_iᵀHu_i, in the order asked for ("LA": descending).
+        values: (k,) the eigenvalues, in the order asked for ("LA": descending). From ``top_eigenpairs`` they are
+            the Ritz values θ_i = u_iᵀHu_i; a tracker adds to θ_i the correction that its model expects, and its
+            θ_i is the lower end of the bounds up to rounding.
         vectors: (n, k), orthonormal columns.
         residuals: (k,) ‖Hu_i − θ_i u_i‖.
         bounds: (k, 2) two-sided estimate of the eigenvalue at that position: [lower, upper]. For the largest

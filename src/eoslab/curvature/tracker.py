@@ -1,11 +1,13 @@
 """The top eigenpairs along a trajectory w_0, w_1, …: two or three products a step instead of twenty.
 
-Between neighbouring points the Hessian changes little, so the tracker carries a **spectral model** from step
-to step: m orthonormal vectors Q (recycled Ritz vectors) and the matrix G ≈ Q H Qᵀ of the last point. At a new
-point it
+Between neighbouring points the Hessian changes little, and at the edge of stability much of that change swings
+to and fro: H(t) is closer to H(t−2) than to H(t−1). The tracker carries a **spectral model** from step to step:
+m orthonormal vectors Q, and in their coordinates the matrices G ≈ Q H Qᵀ of the last three points. Q spans the
+wanted Ritz vectors of these points and the model's next Ritz vectors. At a new point the tracker
 
-1. multiplies the vector that the model believes to be the top one: y = Hv, exact;
-2. corrects the model by the symmetric least-change update so that it reproduces every product taken at this
+1. multiplies the top vector of the prediction G(t−1) + a (G(t−1) − G(t−2)) + b (G(t−2) − G(t−3)), with the a
+   and b that fit the products of the last points best: y = Hv, exact;
+2. corrects G(t−1) by the symmetric least-change update so that it reproduces every product taken at this
    point (B V = H V exactly, B = old model on the complement of V: Greenstadt 1970, Powell's symmetric
    Broyden formula), the part of y outside Q becoming a new basis vector;
 3. takes Ritz pairs (θ, u) on the exact products alone, with their residuals r, and stops when the estimated
@@ -13,16 +15,18 @@ point it
 
 With an empty memory this is Lanczos. With one, the correction (B − θ)⁻¹r of step 3 already knows the
 neighbouring eigenvalues from earlier steps, and these near-degenerate neighbours (1–4 % apart at the edge of
-stability) are what makes plain Krylov steps slow. All of it but three passes over Q per product happens in
-coordinates of about ten numbers.
+stability) are what makes plain Krylov steps slow. All of it but a few passes over Q per product happens in
+coordinates of about ten numbers. The prediction is used for the starting vector alone: a difference of two
+models is news of an old value as much as it is motion, and extrapolating it would move remembered rivals.
 
 Error estimate: with ρ_j the components of the residual on the model's other modes μ_j and ρ the rest of it,
 
-    error ≈ Σ_j ρ_j² / max(θ − μ_j, φθ) + ρ² / min(max(θ − μ_m, φθ), γθ),  φ = 1 %,
+    error ≈ Σ_j ρ_j² / min(max(θ − μ_j, φθ), γθ) + ρ² / γθ,  φ = 1 %, γ = 5 %.
 
-where everything above the lowest kept mode μ_m is taken to lie in Q. It is an estimate: what a residual
-proves is that some eigenvalue lies within r of θ, and what a Ritz value proves is θ_1 ≤ λ_1. Each result
-carries both.
+γ is far below most of the gaps, because a mode's remembered value may be old and what lies outside Q may be
+close. The reported value is θ plus the model's own second-order correction, λ(B) − θ, cut to what the error
+estimate allows. It is an estimate: what a residual proves is that some eigenvalue lies within r of θ, and what
+a Ritz value proves is θ_1 ≤ λ_1. Each result carries both.
 """
 
 from __future__ import annotations
@@ -46,14 +50,21 @@ Float = NDArray[np.float64]
 
 #: φ: gaps below this share of θ are not trusted to be smaller; mixing such neighbours moves θ by less than φ.
 GAP_FLOOR = 0.01
-#: γ: no gap to the untracked rest of the spectrum is believed to be larger than this share of θ.
+#: γ: no gap is believed to be larger than this share of θ.
 GAP_CEILING = 0.05
 #: The estimate is asked to be below this share of tol, for what the model does not know.
-SAFETY = 0.5
-#: A rival that is closer than this share of θ is solved to this accuracy.
-RIVAL = 0.01
+SAFETY = 0.7
+#: A rival is solved to this share of its distance from the wanted ones, and never more accurately than RIVAL·θ:
+#: an unconverged Ritz value is too small, and a rival believed too low overtakes unnoticed.
+RIVAL_SHARE, RIVAL = 0.2, 0.005
 #: Columns of Q worked on at a time: ten rows of them in float32 fit a second-level cache.
 BLOCK = 8192
+#: Points whose wanted Ritz vectors Q spans, this one included.
+HISTORY = 3
+#: Differences of models that predict the next one; a trend that stays and one that alternates need two.
+TRENDS = 2
+#: Weight of the step before in the fit of the prediction, its relative ridge, and the largest coefficient.
+FORGET, RIDGE, STEEPEST = 0.5, 1e-3, 1.5
 
 
 @dataclass(frozen=True)
@@ -135,7 +146,9 @@ class Tracker:
         self._m = max(self.settings.memory or k + 7, k + 1)
         self._buffer: Vector | None = None  # (rows, n); the first _rows rows are Q
         self._rows = 0
-        self._G: Float = np.zeros((0, 0))
+        self._models: list[Float] = []  # in coordinates of Q, the newest first, which is diagonal
+        self._history: Float = np.zeros((0, 0))  # columns: wanted vectors of the last points, the newest first
+        self._normal = np.zeros((TRENDS, TRENDS + 1))  # normal equations of the prediction, right side last
         self._waited = 0  # measurements since a rival was multiplied
         self._ages: Float = np.zeros(0)  # measurements since each row of Q was multiplied, a weighted mean
         self._drift = 0.0  # mean |Δθ_1| between measurements
@@ -183,22 +196,23 @@ class Tracker:
         precision = float(np.finfo(source.dtype).eps)
         budget = s.budget if budget is None else budget
         if s.reseed and self.measured and self.measured % s.reseed == 0:
-            self._rows = 0
+            self._forget()
         Q = self._prepare(n, dtype)
         cap = len(Q)
         M0 = self._rows
         A0 = np.zeros((cap, cap))  # the model before this point's products
+        x = np.zeros(cap)
         if M0:
-            A0[:M0, :M0] = self._G
+            A0[:M0, :M0] = self._models[0]
+            x[:M0] = np.linalg.eigh(self._predict())[1][:, -1]
         M = M0
         if M == 0:
             M = self._append_random(Q, M)
+            x[0] = 1.0
         M0 = M
         C, Y = np.zeros((cap, cap)), np.zeros((cap, cap))  # coordinates of the exact vectors and of their products
         p = 0
         lam, Z = np.zeros(0), np.zeros((0, 0))
-        x = np.zeros(cap)
-        x[M0 - 1] = 1.0
         theta, S = np.zeros(0), np.zeros((0, 0))
         resid = errors = np.zeros(0)
         finite = True
@@ -206,8 +220,7 @@ class Tracker:
         refresh = bool(s.refresh) and self._rows > k and self._rival_due(k)
         kk = k + 1 if refresh else k  # pairs to be solved for, the first rival among them when it is due
         while True:
-            # The first vector is a row of Q: the model is diagonal in its own Ritz vectors.
-            v = Q[M0 - 1] if p == 0 else np.asarray(x[:M].astype(dtype) @ Q[:M])
+            v = np.asarray(x[:M].astype(dtype) @ Q[:M])
             y = source.matvec(v.astype(source.dtype, copy=False)).astype(dtype, copy=False)
             norm = math.sqrt(float(np.dot(y, y)))
             if not math.isfinite(norm):
@@ -245,14 +258,16 @@ class Tracker:
             inner = P @ A0[:M, :M] @ P
             A = inner + Yp @ Cp.T + Cp @ Yp.T - Cp @ T @ Cp.T
             lam, Z = np.linalg.eigh((A + A.T) / 2)
-            errors = self._estimate(theta[top], R, inner, P, M0, M)
+            errors = self._estimate(theta[top], R, inner[:M0, :M0])
             scale = max(abs(float(theta[0])), abs(float(theta[-1])))
             enough = p >= min(kk, n)
             wanted = SAFETY * tol * np.abs(theta[top])
             if len(top) > k:
                 # The rival need only be known well enough to tell that it lies below: an unconverged Ritz value
                 # is too small, and a rival that has overtaken would go unnoticed.
-                wanted[k] = max(0.5 * float(theta[top[k - 1]] - theta[top[k]]), RIVAL * abs(float(theta[top[0]])))
+                wanted[k] = max(
+                    RIVAL_SHARE * float(theta[top[k - 1]] - theta[top[k]]), RIVAL * abs(float(theta[top[0]]))
+                )
             floor = 4 * precision * scale
             open_ = errors > np.maximum(wanted, floor)
             enough = enough and not open_.any() and (M0 > 1 or p >= min(n, 3))
@@ -279,31 +294,64 @@ class Tracker:
             x[: len(target)] = target
         self.measured += 1
         self.total_matvecs += source.count
-        return self._result(Q, C, S, theta, resid, errors, p, M, lam, Z, source, tol, precision, finite)
+        return self._result(Q, C, Y, S, theta, resid, errors, p, M, lam, Z, source, tol, precision, finite)
 
-    def _estimate(self, theta: Float, R: Float, inner: Float, P: Float, M0: int, M: int) -> Float:
-        """The error estimate of the module's docstring for each wanted pair; see there."""
-        known = inner[:M0, :M0]  # complement of the exact vectors, seen through the remembered basis
+    @staticmethod
+    def _estimate(theta: Float, R: Float, known: Float) -> Float:
+        """The error estimate of the module's docstring for each wanted pair; see there.
+
+        ``known`` is the model on the complement of the exact vectors, seen through the remembered basis.
+        """
         mu, W = np.linalg.eigh((known + known.T) / 2)
-        out = np.empty(len(theta))
-        for i, value in enumerate(theta):
-            size = abs(value)
-            if size == 0.0:
-                out[i] = math.sqrt(float(R[:, i] @ R[:, i]))
-                continue
-            rho = (W.T @ R[:M0, i]) ** 2
-            rest = max(float(R[:, i] @ R[:, i]) - float(rho.sum()), 0.0)
-            gaps = np.maximum(value - mu, GAP_FLOOR * size)
-            lowest = float(value - self._G[0, 0]) if self._rows else 0.0
-            gap = min(max(lowest, GAP_FLOOR * size), GAP_CEILING * size)
-            estimate = float((rho / np.minimum(gaps, size)).sum()) + rest / gap
-            out[i] = min(estimate, math.sqrt(float(R[:, i] @ R[:, i])))
+        size = np.maximum(np.abs(theta), np.finfo(np.float64).tiny)
+        square = (R * R).sum(0)
+        rho = (W.T @ R[: len(mu)]) ** 2
+        gaps = np.clip(theta - mu[:, None], GAP_FLOOR * size, GAP_CEILING * size)
+        rest = np.maximum(square - rho.sum(0), 0.0)
+        estimate = (rho / gaps).sum(0) + rest / (GAP_CEILING * size)
+        return np.asarray(np.minimum(estimate, np.sqrt(square)))
+
+    # -- prediction -----------------------------------------------------------------------------------------
+
+    def _trends(self) -> list[Float]:
+        """G(t−1) − G(t−2), G(t−2) − G(t−3), as far as there are that many models."""
+        return [new - old for new, old in zip(self._models[:TRENDS], self._models[1:], strict=False)]
+
+    def _predict(self) -> Float:
+        """The model extrapolated to the next point, in coordinates of Q."""
+        trends = self._trends()
+        j = len(trends)
+        N, right = self._normal[:j, :j], self._normal[:j, -1]
+        size = float(np.trace(N))
+        if not size > 0.0:
+            return self._models[0]
+        fit = np.linalg.solve(N + RIDGE * size / j * np.eye(j), right).clip(-STEEPEST, STEEPEST)
+        out: Float = self._models[0].copy()
+        for a, trend in zip(fit, trends, strict=True):
+            out += float(a) * trend
         return out
+
+    def _learn(self, C: Float, Y: Float) -> None:
+        """Add this point's exact products Y of the vectors C to the fit of the prediction."""
+        C, off = C[: self._rows], Y[: self._rows] - self._models[0] @ C[: self._rows]
+        self._normal *= FORGET
+        moved = [trend @ C for trend in self._trends()]
+        for i, a in enumerate(moved):
+            self._normal[i, -1] += float((a * off).sum())
+            for j, b in enumerate(moved):
+                self._normal[i, j] += float((a * b).sum())
+
+    def _forget(self) -> None:
+        """Empty the memory: the next measurement is a cold one."""
+        self._rows, self._models, self._history = 0, [], np.zeros((0, 0))
+        self._normal = np.zeros((TRENDS, TRENDS + 1))
+
+    # -- rivals ---------------------------------------------------------------------------------------------
 
     def _rival_due(self, k: int) -> bool:
         """Whether a mode below the wanted ones may have overtaken since it was last multiplied."""
         self._waited += 1
-        mu = np.diag(self._G)
+        mu = np.diag(self._models[0])
         reach = mu + self._speed * (self._ages + 1)
         return self._waited >= self.settings.refresh or bool(reach[:-k].max() >= mu[-k])
 
@@ -316,7 +364,7 @@ class Tracker:
         """The remembered mode that may have risen highest since it was last multiplied, orthogonal to C."""
         ages = self._ages + 1.0
         seen = (C[: len(ages)] ** 2).sum(1)  # share of each remembered mode that this point's products cover
-        reach = np.diag(self._G) + self._speed * ages
+        reach = np.diag(self._models[0]) + self._speed * ages
         reach[seen > 0.5] = -math.inf
         j = int(np.argmax(reach))
         if not math.isfinite(reach[j]) or j >= M0:
@@ -344,6 +392,7 @@ class Tracker:
         self,
         Q: Vector,
         C: Float,
+        Y: Float,
         S: Float,
         theta: Float,
         resid: Float,
@@ -358,7 +407,7 @@ class Tracker:
         finite: bool,
     ) -> EigenResult:
         k, n = self.settings.k, source.n
-        values, r, e = np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan)
+        values, r, e, ritz = np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan)
         vectors = np.empty((k, n), dtype=Q.dtype)
         vectors[min(k, p) if finite else 0 :] = np.nan
         have = min(k, p) if finite else 0
@@ -367,29 +416,28 @@ class Tracker:
         if have:
             top = np.arange(p)[::-1][:have]
             coordinates = C[:M, :p] @ S[:, top]
-            values[:have], r[:have], e[:have] = theta[top], resid[:have], errors[:have]
+            ritz[:have], r[:have], e[:have] = theta[top], resid[:have], errors[:have]
             slack = 10 * precision * max(abs(float(theta[0])), abs(float(theta[-1])))
-            stale = Z[:M, :] - C[:M, :p] @ (C[:M, :p].T @ Z[:M, :])
-            ages = np.zeros(M)
-            ages[: len(self._ages) if self._rows else 0] = self._ages + 1.0 if self._rows else 0.0
-            self._ages = ((stale**2).T @ ages)[-min(self._m, M) :]
-            self._truncate(Q, lam, Z, M, coordinates, vectors[:have])
+            if self._rows:
+                self._learn(C[:M, :p], Y[:M, :p])
+            values[:have] = ritz[:have] + np.clip(lam[::-1][:have] - ritz[:have], 0.0, e[:have])
+            self._keep(Q, C[:M, :p], lam, Z, coordinates, vectors[:have])
             moved = abs(float(values[0]) - self._last_value)
             if math.isfinite(moved):
                 self._drift += 0.3 * (moved - self._drift)  # a mean over about three steps
             self._last_value = float(values[0])
         else:
-            self._rows = 0
+            self._forget()
             notes = ("a product was not finite",)
         with np.errstate(invalid="ignore"):
-            converged = e <= np.maximum(tol * np.abs(values), slack)
+            converged = e <= np.maximum(tol * np.abs(ritz), slack)
             # Mixing neighbours closer than tol is within tol: a bound narrower than that would be a pretence.
-            half = np.minimum(r, np.maximum(e, tol * np.abs(values)))
+            half = np.minimum(r, np.maximum(e, tol * np.abs(ritz)))
         return EigenResult(
             values=values,
             vectors=vectors.T,
             residuals=r,
-            bounds=np.column_stack([values - slack, values + half + slack]),
+            bounds=np.column_stack([ritz - slack, ritz + half + slack]),
             converged=converged,
             matvecs=source.count,
             dtype=str(source.dtype),
@@ -412,7 +460,7 @@ class Tracker:
         if old is not None and old.shape[1] == n:
             new[: self._rows] = old[: self._rows]
         else:
-            self._rows = 0
+            self._forget()
         self._buffer = new
         return new
 
@@ -435,18 +483,47 @@ class Tracker:
         np.multiply(q, 1.0 / rest, out=Q[M])
         return M + 1
 
-    def _truncate(self, Q: Vector, lam: Float, Z: Float, M: int, coordinates: Float, out: Vector) -> None:
-        """Keep the model's m top Ritz vectors (ascending), and write the rows ``coordinates``ᵀQ to ``out``.
+    def _keep(self, Q: Vector, C: Float, lam: Float, Z: Float, coordinates: Float, out: Vector) -> None:
+        """Choose what the memory holds from now on, and write the rows ``coordinates``ᵀQ to ``out``.
+
+        The wanted vectors of the last points come first: at the edge of stability the next one lies far closer to
+        their span than to the last one alone. The rest are the model's Ritz vectors
+        of largest value on their complement. All are rotated to Ritz vectors, ascending.
+        """
+        M, k = len(Z), self.settings.k
+        m, rows = min(self._m, M), self._rows
+        A = (Z * lam) @ Z.T
+        past = np.zeros((M, self._history.shape[1]))
+        past[:rows] = self._history
+        past = np.concatenate([Z[:, -1 : -1 - k : -1], past], axis=1)[:, : max(k, min(HISTORY * k, m // 2))]
+        basis, R = np.linalg.qr(past)
+        basis = basis[:, np.abs(np.diag(R)) > 1e-4][:, :m]  # a vector that has not moved is in the span already
+        shift = 2 * float(np.abs(lam).max(initial=0.0)) + 1.0
+        P = np.eye(M) - basis @ basis.T
+        others = np.linalg.eigh(P @ A @ P - shift * (basis @ basis.T))[1][:, ::-1]
+        W = np.concatenate([basis, others[:, : m - basis.shape[1]]], axis=1)
+        mu, U = np.linalg.eigh(W.T @ A @ W)
+        W = W @ U
+        stale = W - C @ (C.T @ W)
+        ages = np.zeros(M)
+        if rows:
+            ages[:rows] = self._ages + 1.0
+        self._ages = (stale**2).T @ ages
+        self._models = [np.diag(mu), *(W[:rows].T @ G @ W[:rows] for G in self._models[:TRENDS])]
+        self._history = W.T @ past
+        self._truncate(Q, np.concatenate([W, coordinates], axis=1).T.astype(Q.dtype), m, out)
+
+    def _truncate(self, Q: Vector, W: Vector, m: int, out: Vector) -> None:
+        """Replace Q by the first m rows of WQ and write the others to ``out``.
 
         Block by block, so that each part of Q is read and written once while it is in the cache.
         """
-        m = min(self._m, M)
-        W = np.concatenate([Z[:, -m:], coordinates], axis=1).T.astype(Q.dtype)
+        M = W.shape[1]
         for i in range(0, Q.shape[1], BLOCK):
             part = W @ Q[:M, i : i + BLOCK]
             Q[:m, i : i + BLOCK] = part[:m]
             out[:, i : i + BLOCK] = part[m:]
-        self._rows, self._G = m, np.diag(lam[-m:])
+        self._rows = m
 
     # -- state ----------------------------------------------------------------------------------------------
 
@@ -455,7 +532,9 @@ class Tracker:
         Q = np.zeros((0, 0)) if self._buffer is None else self._buffer[: self._rows].copy()
         return {
             "Q": Q,
-            "G": self._G.copy(),
+            "models": np.array(self._models),
+            "history": self._history.copy(),
+            "normal": self._normal.copy(),
             "ages": self._ages.copy(),
             "counts": np.array([self.measured, self.total_matvecs, self._last_step, self._waited], dtype=np.int64),
             "floats": np.array([self._last_ratio, self._drift, self._rival_drift, self._last_value]),
@@ -464,11 +543,13 @@ class Tracker:
     def restore(self, state: Mapping[str, Vector]) -> None:
         """Continue from :meth:`state`; the settings are the constructor's."""
         Q = np.asarray(state["Q"])
-        self._rows = 0
+        self._forget()
         if Q.size:
             self._prepare(Q.shape[1], Q.dtype)[: len(Q)] = Q
             self._rows = len(Q)
-        self._G = np.array(state["G"], dtype=np.float64)
+        self._models = list(np.array(state["models"], dtype=np.float64))
+        self._history = np.array(state["history"], dtype=np.float64)
+        self._normal = np.array(state["normal"], dtype=np.float64)
         self._ages = np.array(state["ages"], dtype=np.float64)
         self.measured, self.total_matvecs, self._last_step, self._waited = (int(c) for c in state["counts"])
         self._last_ratio, self._drift, self._rival_drift, self._last_value = map(float, state["floats"])

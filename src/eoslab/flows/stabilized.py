@@ -77,8 +77,8 @@ def advance(
 
     >>> from eoslab.models import Quadratic
     >>> flow, _ = advance(Quadratic(lambda1=100.0, lambda2=0.1), FlowState(np.ones(2)), 1.0, rtol=1e-7)
-    >>> bool(np.abs(flow.w - np.exp([-100.0, -0.1])).max() < 1e-6), flow.gradients < 200
-    (True, True)
+    >>> flow.time, bool(np.abs(flow.w - np.exp([-100.0, -0.1])).max() < 1e-6)
+    (1.0, True)
     """
     if state.failure:
         return state, False

@@ -8,7 +8,7 @@ for record in train(objective, rules.GD(lr=2 / 40), steps=3000, tracker=Tracker(
     print(record.step, record.loss, record.ratio, record.curvature.bounds)
 """
 
-from eoslab.nn import adapters, architectures, data, losses, probes, recipes, rules, run
+from eoslab.nn import adapters, architectures, data, losses, probes, ranks, recipes, rules, run
 from eoslab.nn.experiment import Experiment
 from eoslab.nn.objective import NonDeterministic, Objective, OutOfMemory, Point, ThirdDerivativeRefused
 from eoslab.nn.run import NetworkRun, trajectory
@@ -41,6 +41,7 @@ __all__ = [
     "load_checkpoint",
     "losses",
     "probes",
+    "ranks",
     "recipes",
     "rules",
     "run",

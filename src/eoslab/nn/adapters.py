@@ -19,6 +19,7 @@ from eoslab.core.errors import EoslabError, InvalidArgument
 from eoslab.core.protocols import Threshold
 from eoslab.curvature import FunctionOperator, SymmetricOperator, hessian, preconditioned
 from eoslab.nn.objective import Objective
+from eoslab.nn.rules import SAM
 
 __all__ = ["KNOWN", "Reading", "UnknownOptimizer", "effective_hessian", "read"]
 
@@ -43,6 +44,7 @@ class Reading:
         preconditioner: (n,) P, in the order of the objective's w.
         weight_decay: (n,) coupled decay: adds to H.
         shift: decoupled decay: adds to P⁻¹H.
+        radius: of SAM, ρ/‖g‖: a sharpness λ counts as λ + radius·λ² (:class:`eoslab.nn.rules.SAM`); else 0.
     """
 
     name: str
@@ -51,11 +53,14 @@ class Reading:
     preconditioner: Vector
     weight_decay: Vector
     shift: float = 0.0
+    radius: float = 0.0
     notes: tuple[str, ...] = field(default=())
 
     def ratio(self, sharpness: float) -> float:
         """lr·sharpness over the threshold, 1 at the edge; NaN where there is no threshold."""
-        return self.lr * sharpness / self.threshold.value if self.threshold.value is not None else float("nan")
+        if self.threshold.value is None:
+            return float("nan")
+        return self.lr * (sharpness + self.radius * sharpness**2) / self.threshold.value
 
 
 def effective_hessian(objective: Objective, w: Vector, reading: Reading) -> SymmetricOperator:
@@ -68,12 +73,14 @@ def effective_hessian(objective: Objective, w: Vector, reading: Reading) -> Symm
     return preconditioned(op, reading.preconditioner, reading.shift)
 
 
-def read(optimizer: Any, objective: Objective, grad: Vector | None = None) -> Reading:
+def read(optimizer: Any, objective: Objective, grad: Vector | None = None, sam: float | None = None) -> Reading:
     """Read ``optimizer``, whose parameters are those of ``objective.module``.
 
     Args:
         grad: (n,) the gradient of the coming step. With it the preconditioner is the one about to be used;
             without, the one of the last step, which must then exist.
+        sam: the radius ρ where ``optimizer`` is given gradients at w + ρg/‖g‖: it is the base optimizer of
+            sharpness-aware minimization, plain ``SGD``. Then ``grad`` is needed, at w itself.
 
     Raises:
         UnknownOptimizer: the class, or a setting of it, has no known threshold.
@@ -89,7 +96,8 @@ def read(optimizer: Any, objective: Objective, grad: Vector | None = None) -> Re
         known = ", ".join(sorted(k.__name__ for k in KNOWN))
         raise UnknownOptimizer(
             f"optimizer: no stability threshold is known for {kind.__module__}.{kind.__qualname__}",
-            f"known are {known}; 2/lr is right for plain gradient descent only and is not assumed",
+            f"known are {known}; 2/lr is right for plain gradient descent only and is not assumed; "
+            "of SAM, read the base optimizer with sam=ρ",
         )
     groups = optimizer.param_groups
     for key in ("betas", "momentum", "dampening", "nesterov", "alpha", "eps", "amsgrad", "maximize", "centered"):
@@ -130,7 +138,20 @@ def read(optimizer: Any, objective: Objective, grad: Vector | None = None) -> Re
         raise UnknownOptimizer("optimizer: the groups differ in decoupled weight decay", "give them the same")
     if len({float(g["lr"]) for g in groups}) > 1:
         notes.append("learning rates of the groups are folded into the preconditioner")
-    return Reading(kind.__name__, lr, threshold, p, decay, next(iter(shift), 0.0), tuple(notes))
+    radius = 0.0 if sam is None else _sam_radius(sam, groups[0], grad, decay, p)
+    name = kind.__name__ if sam is None else "SAM"
+    return Reading(name, lr, threshold, p, decay, next(iter(shift), 0.0), radius, tuple(notes))
+
+
+def _sam_radius(rho: float, group: Any, grad: Vector | None, decay: Vector, p: Vector) -> float:
+    if group.get("momentum") or "betas" in group or "alpha" in group or np.any(decay) or np.ptp(p):
+        raise UnknownOptimizer(
+            "optimizer: SAM on momentum, a preconditioner, weight decay or several learning rates",
+            "its threshold has been derived for plain gradient descent",
+        )
+    if grad is None:
+        raise InvalidArgument("grad", None, "the gradient at w", "the edge of SAM depends on its norm")
+    return SAM(1.0, rho=rho).radius(float(np.linalg.norm(np.asarray(grad, dtype=np.float64))))
 
 
 _Read = tuple[Any, Threshold, float]

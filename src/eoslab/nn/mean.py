@@ -46,24 +46,24 @@ class SampleMean:
         self.samples = sum(n for _, _, n in chunks)
         if self.samples == 0:
             raise BadData("data: got 0 samples, expected at least one")
-        self._total: int | None = None
-
-    @property
-    def total(self) -> int:
-        """Samples over all ranks."""
-        if self._total is None:
-            self._total = self.samples if self.group is None else int(self._reduced(torch.tensor(self.samples)))
-        return self._total
+        #: Samples over all ranks.
+        self.total = self.samples if group is None else int(self._reduced(torch.tensor(self.samples)))
 
     def of(self, rows: Tensor) -> SampleMean:
-        """The mean over the samples ``rows`` of this rank alone."""
+        """The mean over the samples ``rows``."""
+        if self.group is not None:
+            raise InvalidArgument(
+                "batch", f"{len(rows)} samples", "all of them, where several processes share the samples",
+                "mini-batches, and probes that draw some, are for one process",
+            )  # fmt: skip
         if len(self.chunks) > 1:
             whole = samples.join([c[0] for c in self.chunks]), samples.join([c[1] for c in self.chunks])
         else:
             whole = self.chunks[0][:2]
         part = copy.copy(self)
         picked = (samples.pick(whole[0], rows), samples.pick(whole[1], rows), len(rows))
-        part.chunks, part.samples, part._total = samples.split(picked, self.largest), len(rows), None
+        part.chunks, part.samples = samples.split(picked, self.largest), len(rows)
+        part.total = part.samples
         return part
 
     # -- one chunk ------------------------------------------------------------------------------------------

@@ -110,8 +110,8 @@ class Objective:
 
     @property
     def samples(self) -> int:
-        """Number of samples, those of this rank where there are several."""
-        return self.mean.samples
+        """Number of samples, over all ranks."""
+        return self.mean.total
 
     @property
     def chunk(self) -> int | None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from eoslab.core.errors import BadData, InvalidArgument, UnknownName
 from eoslab.nn import architectures, data, losses
 from eoslab.nn.objective import Objective
+from eoslab.nn.ranks import ALONE, Ranks
 
 __all__ = ["ARCHITECTURES", "DTYPES", "LOSSES", "NEEDS_FILES", "build", "has_classes"]
 
@@ -24,14 +25,18 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 }
 LOSSES = {"mse": losses.mse, "ce": losses.ce}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-#: Data sets that are read from local files.
-NEEDS_FILES = ("cifar10", "mnist", "fashion-mnist")
+#: Data sets that are read from local files, and these files.
+NEEDS_FILES = {
+    "cifar10": "data_batch_1 … data_batch_5, or data_batch_1.bin …, or cifar-10-python.tar.gz",
+    "mnist": "train-images-idx3-ubyte and train-labels-idx1-ubyte, also with .gz",
+    "fashion-mnist": "train-images-idx3-ubyte and train-labels-idx1-ubyte, also with .gz",
+}
 #: Architectures that take images, samples × channels × height × width.
 IMAGES = ("cnn", "vgg", "resnet", "vit")
 
 
-def build(settings: Mapping[str, Any]) -> Objective:
-    """The objective that the settings describe.
+def build(settings: Mapping[str, Any], ranks: Ranks = ALONE) -> Objective:
+    """The objective that the settings describe; with ``ranks`` each process holds its share of the samples.
 
     ``arch``, ``hidden`` (widths), ``act``, ``data``, ``samples``, ``data_dir``, ``loss``, ``dtype``, ``seed``,
     ``chunk``, and ``module`` ('file.py:build') in place of ``arch``. ``build()`` of that file returns a module,
@@ -41,19 +46,26 @@ def build(settings: Mapping[str, Any]) -> Objective:
     chunk, seed = settings.get("chunk"), int(settings.get("seed") or 0)
     made = _made(str(settings["module"]), seed) if settings.get("module") else None
     if isinstance(made, Objective):
+        if ranks.world > 1:
+            raise InvalidArgument(
+                "module", settings["module"], "a function that returns (module, loss_fn, (X, y))",
+                "several processes share the samples, and an Objective has its own already",
+            )  # fmt: skip
         return made
     if isinstance(made, tuple):
         if len(made) != 3:
             raise BadData(f"{settings['module']} returned {len(made)} things", "expected module, loss_fn, (X, y)")
         module, loss_fn, pair = made
-        return Objective(module, loss_fn, pair, dtype=dtype, chunk=chunk)
+        pair = ranks.share(*pair) if ranks.world > 1 else pair
+        return Objective(module, loss_fn, pair, dtype=dtype, chunk=chunk, group=ranks.group)
     loss_name = str(settings.get("loss") or "mse")
     loss_fn = _named("loss", LOSSES, loss_name)
     arch = str(settings.get("arch") or "mlp")
     x, y = _data(settings, made is not None, arch, loss_name, seed)
     module = made if made is not None else _network(settings, arch, x, y, seed)
     assert isinstance(module, nn.Module)
-    return Objective(module, loss_fn, (x, _targets(y, loss_name)), dtype=dtype, chunk=chunk)
+    pair = ranks.share(x, _targets(y, loss_name))
+    return Objective(module, loss_fn, pair, dtype=dtype, chunk=chunk, group=ranks.group)
 
 
 def has_classes(objective: Objective) -> bool:
@@ -110,7 +122,10 @@ def _data(settings: Mapping[str, Any], own: bool, arch: str, loss: str, seed: in
         options["n"] = int(settings["samples"])
     if name in NEEDS_FILES:
         if not settings.get("data_dir"):
-            raise InvalidArgument("data", name, "--data-dir with it", "its files are read from a local folder")
+            raise InvalidArgument(
+                "data", name, "--data-dir with it",
+                f"its files are read from a local folder, as they are published: {NEEDS_FILES[name]}",
+            )  # fmt: skip
         options["root"] = str(settings["data_dir"])
         options["flat"] = not own and arch not in IMAGES
     elif name == "digits":

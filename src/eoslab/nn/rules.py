@@ -12,6 +12,7 @@ adds to the effective Hessian, ``decay`` what is subtracted from the step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -73,6 +74,10 @@ class _Rule:
 
     def preconditioner(self, state: State, step: int) -> Any:
         return 1.0
+
+    def effective(self, sharpness: float, grad_norm: float) -> float:
+        """What lr times is compared with ``threshold``: λmax(P⁻¹H + shift) itself, except for :class:`SAM`."""
+        return sharpness
 
     def decay(self, w: Any) -> Any:
         """The part of Δw that depends on w itself (decoupled weight decay); 0.0 if there is none."""
@@ -218,30 +223,44 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class SAM(_Rule):
-    """Δw = −η∇L(w + ρg/‖g‖) (or w + ρg with normalize=False): the gradient at an ascended point.
+    """Sharpness-aware minimization: Δw = −η∇L(w + ρg/‖g‖) (or w + ρg with normalize=False); g = ∇L(w).
 
-    Without normalisation the edge is lr·λ(1 + ρλ) = 2, not a fixed lr·λ. With it the edge moves with ‖g‖:
-    λ = ‖g‖/(2ρ)·(√(1 + 8ρ/(η‖g‖)) − 1) (Long & Bartlett 2024). :meth:`edge` gives it; ``threshold`` is None.
+    On a quadratic ∇L(w + rg) = (H + rH²)w with r = ρ/‖g‖ (or ρ), so along an eigenvector of H the step
+    multiplies by 1 − ηλ(1 + rλ). For λ > 0 it is stable exactly while **ηλ(1 + rλ) < 2**: the threshold is 2 for
+    the effective sharpness S_eff = λ + rλ² (:meth:`effective`), and :meth:`edge` solves for the sharpness itself,
+    λ < (√(1 + 8r/η) − 1)/(2r) = ‖g‖/(2ρ)·(√(1 + 8ρ/(η‖g‖)) − 1). It lies below 2/η, moves with ‖g‖, and goes to 0
+    with it: normalised SAM settles at no minimum (Long & Bartlett, *Sharpness-aware minimization and the edge of
+    stability*, JMLR 25 (2024), arXiv:2309.12488).
     """
 
     rho: float = 0.05
     normalize: bool = True
     name: ClassVar[str] = "sam"
-    threshold: ClassVar[Threshold] = Threshold(None, "SAM's edge depends on ρ and the gradient norm; see SAM.edge")
+    threshold: ClassVar[Threshold] = Threshold(2.0)
+
+    def radius(self, grad_norm: float) -> float:
+        """r: the ascent in units of the gradient; 0 where there is no gradient to climb along."""
+        if not self.normalize:
+            return self.rho
+        return self.rho / grad_norm if grad_norm > 0 else 0.0
 
     def ascent(self, g: Any) -> Any:
         """Displacement to the point whose gradient the step uses."""
-        if not self.normalize:
-            return self.rho * g
-        norm = float(np.linalg.norm(g))
-        return g * (self.rho / norm) if norm > 0 else 0.0 * g
+        return self.radius(float(np.linalg.norm(g))) * g
 
-    def edge(self, grad_norm: float = 1.0) -> float:
-        """The sharpness at which the step loses stability; ``grad_norm`` is used if normalised."""
-        rho = self.rho / grad_norm if self.normalize else self.rho
-        if rho == 0:
-            return 2 / self.lr
-        return float((np.sqrt(1 + 8 * rho / self.lr) - 1) / (2 * rho))
+    def effective(self, sharpness: float, grad_norm: float) -> float:
+        """λ + rλ², which lr times is compared with 2; a negative λ stays itself."""
+        return sharpness + self.radius(grad_norm) * max(sharpness, 0.0) ** 2
+
+    def edge(self, grad_norm: float) -> float:
+        """The sharpness at which the step loses stability.
+
+        >>> SAM(lr=0.1, rho=0.0).edge(1.0), round(SAM(lr=0.1, rho=0.05).edge(1.0), 3)
+        (20.0, 12.361)
+        """
+        # (√(1 + x) − 1)·4/(xη) with x = 8r/η, without the cancellation where x is small
+        root = math.sqrt(1 + 8 * self.radius(grad_norm) / self.lr)
+        return 4 / (self.lr * (root + 1))
 
     def update(self, g: Any, state: State, step: int) -> tuple[Any, State]:
         return -self.lr * g, ()

@@ -25,6 +25,7 @@ from eoslab.core.errors import BadData, InvalidArgument, UnknownName, whole
 from eoslab.core.vocabulary import EVENTS
 from eoslab.curvature import EigenResult
 from eoslab.nn.objective import Objective
+from eoslab.nn.ranks import ALONE, Ranks
 from eoslab.nn.rules import RULES
 from eoslab.nn.training import Batches, TrainingState, load_checkpoint, save_checkpoint, start, train
 from eoslab.probes.snapshot import Snapshot
@@ -108,7 +109,8 @@ class NetworkRun:
     ``model`` and ``settings`` describe the network for the provenance (:mod:`eoslab.nn.recipes` rebuilds it from
     them); ``label`` adds to each data set what only the caller knows. ``live`` keeps a journal in the run
     (:mod:`eoslab.results.journal`): each measured step, each event, the end. ``until_loss`` ends the run where
-    the loss is so small; that is no interruption, and the run can go on.
+    the loss is so small; that is no interruption, and the run can go on. Of several ``ranks`` each makes the run
+    and the first one keeps it.
     """
 
     objective: Objective
@@ -125,6 +127,7 @@ class NetworkRun:
     live: bool = False
     until_loss: float | None = None
     stored: StoredRun | None = None
+    ranks: Ranks = ALONE
     observer: Callable[[Mapping[str, Any]], None] | None = None
 
     def __post_init__(self) -> None:
@@ -146,11 +149,13 @@ class NetworkRun:
                     "probes", probe.name, f"the optimizer {' or '.join(rules)} for it, not {self.rule.name!r}",
                     "the gradient flow is the limit of gradient descent with small steps",
                 )  # fmt: skip
+        if not self.ranks.first:
+            self.store = None
         if self.store is not None and not isinstance(self.store, Store):
             self.store = Store(self.store)
         self.checkpoint_every = whole("checkpoint_every", self.checkpoint_every, 1)
         self.rows = Rows(self.top.k if self.top is not None else 1)
-        self.outcome = "running"
+        self.outcome, self.created = "running", ""
         self.recent: deque[Vector] = deque(maxlen=3)
         # what probes keep from one measurement to the next, now and before the newest row
         self.memory: dict[str, dict[str, Vector]] = {p.name: {} for p in self.probes}
@@ -209,7 +214,7 @@ class NetworkRun:
             state=self.state,
             batches=self.batches,
             observe=observe,
-            stop=lambda record: self._enough(record.loss) or (stop is not None and stop()),
+            stop=lambda record: self._enough(record.loss) or self.ranks.any(stop is not None and stop()),
         )
         reporter: _Reporter | None = None
         try:
@@ -266,10 +271,12 @@ class NetworkRun:
             "step": record.step,
             "loss": record.loss,
             "grad_norm": record.grad_norm,
-            "sharpness": s if plain else math.nan,
+            "sharpness": float(record.eigenvalues[0]) if plain and record.curvature is not None else math.nan,
             "eta_sharpness": lr * s,
             "matvecs": record.matvecs,
         }
+        if hasattr(self.rule, "edge"):
+            row["edge"] = self.rule.edge(record.grad_norm)
         if self.top is not None:
             k = self.top.k
             row |= {name: np.full(k, np.nan) for name in ("eigenvalues", "eig_residual", "eig_bound")}
@@ -313,6 +320,8 @@ class NetworkRun:
             notes=self.objective.notes,
             timing=self.timing,
         )
+        self.created = self.created or str(ds.attrs["created"])  # once, however often the run is written
+        ds.attrs["created"] = self.created
         return self.label(ds) if self.label is not None else ds
 
     def about(self) -> Description:
@@ -335,9 +344,12 @@ class NetworkRun:
             seed=self.seed,
             loss_convention=CONVENTIONS.get(self.loss or getattr(o.loss_fn, "__name__", ""), "mean over samples"),
             versions={"torch": torch.__version__},
-            run={"steps": self.asked, "probes": {p.name: asdict(p) for p in self.probes}},
+            run={"steps": self.asked, "probes": {p.name: asdict(p) for p in self.probes}} | self._shared(),
             units=_units(self.probes),
         )
+
+    def _shared(self) -> dict[str, int]:
+        return {"processes": self.ranks.world} if self.ranks.world > 1 else {}
 
     def _chunking(self) -> dict[str, int]:
         """The chunks that were really used: a run that goes on takes them from the start."""
@@ -449,7 +461,9 @@ class _Reporter:
         return self.fold.feed(np.array(steps, dtype=np.int64), np.array(eta, dtype=float))
 
 
-def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = None) -> NetworkRun:
+def resumed(
+    ds: xr.Dataset, stored: StoredRun, objective: Objective | None = None, ranks: Ranks = ALONE
+) -> NetworkRun:
     """A stored run, ready to :meth:`NetworkRun.go` on to more steps in all.
 
     ``objective`` is needed where the run's own settings do not say what was trained.
@@ -469,7 +483,7 @@ def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = Non
             raise InvalidArgument(
                 "objective", None, "the objective that was trained", "the run does not say how to build it"
             )
-        objective = build(settings)
+        objective = build(settings, ranks)
     rule_settings = dict(groups["optimizer"])
     name, batches = str(ds.attrs["optimizer"]), None
     if name == "mini-batch":
@@ -492,6 +506,7 @@ def resumed(ds: xr.Dataset, stored: StoredRun, objective: Objective | None = Non
     run = NetworkRun(
         objective, RULES[name](**rule_settings), probes, batches, Store(stored.path.parent),
         model=str(ds.attrs["model"]), settings=settings, seed=ds.attrs.get("seed"), label=label, stored=stored,
+        ranks=ranks,
     )  # fmt: skip
     run.restore(ds, stored.path / CHECKPOINT)
     return run

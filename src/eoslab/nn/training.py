@@ -68,8 +68,9 @@ class TrainingState:
 class Record:
     """One step: quantities at w before the update number ``step``.
 
-    ``ratio`` is η·S_eff over the rule's threshold (NaN where it has none), S_eff = λmax(P⁻¹H + shift) the
-    largest entry of ``eigenvalues``. ``curvature`` has the evidence, None where nothing was measured.
+    ``ratio`` is η·S_eff over the rule's threshold (NaN where it has none). ``sharpness`` is S_eff: the largest
+    entry of ``eigenvalues``, or for SAM a function of it and of the gradient's norm. ``curvature`` has the
+    evidence, None where nothing was measured.
     """
 
     step: int
@@ -162,7 +163,7 @@ def train(
             if np.ndim(p) or rule.shift:
                 op = preconditioned(op, np.asarray(p, dtype=np.float64), rule.shift)
             result = tracker.measure(op)
-            sharpness = float(result.values[0])
+            sharpness = rule.effective(float(result.values[0]), float(np.linalg.norm(g)))
             ratio = eta * sharpness / limit if limit is not None else math.nan
             tracker.note(step, ratio)
         extras = observe(objective, w, result) if observe is not None and finite else {}

@@ -55,7 +55,7 @@ def eigenvalues(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
         ax.set_yscale("symlog", linthresh=2 * second, linscale=1.5)
         ax.set_ylim(low, 1.5 * max(float(np.nanmax(values)), run.threshold if np.isfinite(run.threshold) else 0))
         ax.yaxis.set_minor_locator(NullLocator())
-    panels.threshold_mark(ax, run)
+    panels.threshold_mark(ax, run, view)
     ax.set_ylabel("eigenvalues of $P^{-1}H$" if run.preconditioned else "eigenvalues of the Hessian")
     ax.legend(loc="best", ncols=2)
     panels.band_marks([ax], run, view)

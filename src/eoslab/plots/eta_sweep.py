@@ -28,7 +28,7 @@ def eta_sweep(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
         panels.line(loss, run, run.series("loss"), view, top=top, label=label, **style)
         panels.line(sharp, run, run.sharpness, view, top=high, **style)
         if np.isfinite(run.threshold):
-            panels.threshold_line(sharp, run, color)
+            panels.threshold_line(sharp, run, view, color)
         if run.diverged_at is not None:
             at = run.at(run.diverged_at, view.x)
             loss.plot([at], [1], marker="x", color=color, markersize=5, markeredgewidth=1.2, clip_on=False,

@@ -38,7 +38,7 @@ def gd_vs_flow(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     panels.line(sharp, descent, descent.sharpness, view, top=top, color=DESCENT)
     _dashed(sharp, flow, flow.sharpness, view, top)
     sharp.set_ylabel("sharpness")
-    panels.threshold_mark(sharp, descent)
+    panels.threshold_mark(sharp, descent, view)
     along, gap = _distance(descent, flow)
     fine = gap[np.isfinite(gap) & (gap > 0)]
     if len(fine):

@@ -41,7 +41,7 @@ def gfs(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
             _open(ax, run, view, top)
     else:
         panels.line(ax, run, flow, view, top=top, linestyle=(0, (6, 4)), **style)
-    panels.threshold_mark(ax, run)
+    panels.threshold_mark(ax, run, view)
     ax.set_ylabel("sharpness")
     ax.legend(loc="best")
     panels.band_marks([ax], run, view)
@@ -54,5 +54,5 @@ def _open(ax: Any, run: Run, view: View, top: float) -> None:
     if left.any():
         ax.plot(
             run.x(view.x)[left], np.minimum(reached[left], top), color=CONVERGENT, linestyle="none", marker="o",
-            markersize=3, markerfacecolor="none", clip_on=False, label="flow not at its end",
+            markersize=3, markerfacecolor="none", markeredgewidth=0.8, clip_on=False, label="flow not at its end",
         )  # fmt: skip

@@ -53,7 +53,7 @@ def _sharpness(ax: Any, run: Run, c: Context, x: Any, view: View) -> None:
     top = panels.y_sharpness(ax, [run], [gfs] if run.diverged_at is None else [])
     panels.line(ax, run, run.sharpness, view, top=top, color=DESCENT, linewidth=0.9, label="sharpness")
     panels.curve(ax, x, gfs, view, top=top, color=CONVERGENT, linestyle=(0, (6, 4)), label="GFS sharpness")
-    panels.threshold_mark(ax, run)
+    panels.threshold_mark(ax, run, view)
     ax.set_ylabel("sharpness")
     ax.legend(loc="best", frameon=True, framealpha=0.8, edgecolor="none")
 

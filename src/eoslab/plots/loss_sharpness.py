@@ -26,7 +26,7 @@ def loss_sharpness(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None
     top = panels.y_sharpness(sharp, runs)
     _draw(sharp, run, run.sharpness, view, top)
     sharp.set_ylabel(run.sharpness_label)
-    panels.threshold_mark(sharp, run)
+    panels.threshold_mark(sharp, run, view)
     panels.band_marks(axes, run, view)
     panels.crossing_mark(loss, run, view, label=False)
     panels.crossing_mark(sharp, run, view)

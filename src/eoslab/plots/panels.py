@@ -291,7 +291,8 @@ def y_sharpness(ax: Axes, runs: Sequence[Run], extra: Sequence[Any] = ()) -> flo
         if len(fine):
             tops.append(float(fine.max()))
             bottoms.append(float(fine.min()))
-    marks = [run.threshold for run in runs if np.isfinite(run.threshold)]
+    marks = [run.threshold for run in runs if np.isfinite(run.threshold) and run.edge is None]
+    marks += [f(run.edge) for run in runs if run.edge is not None for f in (np.nanmin, np.nanmax)]
     # a divergent run must not flatten the others: they set the scale where there are any
     calm = [run for run in runs if run.diverged_at is None] or runs
     starts = [float(run.sharpness[0]) for run in calm if np.isfinite(run.sharpness[0])]
@@ -315,18 +316,25 @@ def y_sharpness(ax: Axes, runs: Sequence[Run], extra: Sequence[Any] = ()) -> flo
 # -- marks ----------------------------------------------------------------------------------------------------
 
 
-def threshold_line(ax: Axes, run: Run, color: str = INK) -> None:
-    """The dotted line at threshold/η."""
-    ax.axhline(run.threshold, color=color, linestyle=(0, (1, 1.6)), linewidth=1.0, zorder=2.5, gid="threshold")
+def threshold_line(ax: Axes, run: Run, view: View, color: str = INK) -> None:
+    """The dotted line at threshold/η, or along a threshold that moves."""
+    style = {"color": color, "linestyle": (0, (1, 1.6)), "linewidth": 1.0, "zorder": 2.5, "gid": "threshold"}
+    if run.edge is None:
+        ax.axhline(run.threshold, **style)
+    else:
+        curve(ax, run.x(view.x), run.edge, view, **style)
 
 
-def threshold_mark(ax: Axes, run: Run, *, color: str = INK, label: str | None = None) -> None:
+def threshold_mark(ax: Axes, run: Run, view: View, *, color: str = INK, label: str | None = None) -> None:
     """The dotted line at threshold/η, named at its right end; nothing for a rule that has none."""
     if not np.isfinite(run.threshold):
         return
-    threshold_line(ax, run, color)
+    threshold_line(ax, run, view, color)
+    height = run.threshold
+    if run.edge is not None:
+        height, label = float(run.edge[np.isfinite(run.edge)][-1]), label or "edge"
     ax.annotate(
-        label or run.threshold_label, (1, run.threshold), (4, 0), xycoords=("axes fraction", "data"),
+        label or run.threshold_label, (1, height), (4, 0), xycoords=("axes fraction", "data"),
         textcoords="offset points", va="center", ha="left", color=color, annotation_clip=False,
         fontsize=_small(ax),
     )  # fmt: skip

@@ -48,7 +48,7 @@ def phases(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     panels.x_axis(whole, runs, view)
     top = panels.y_sharpness(whole, runs)
     panels.line(whole, run, run.sharpness, view, top=top, color=DESCENT)
-    panels.threshold_mark(whole, run)
+    panels.threshold_mark(whole, run, view)
     panels.band_marks([whole], run, view)
     panels.divergence_mark(whole, run, view)
     whole.set_ylabel(run.sharpness_label)
@@ -63,7 +63,7 @@ def phases(axes: Sequence[Any], runs: Sequence[Run], view: View) -> None:
     many = len(x) > 80
     style = {"linewidth": 1.1} if many else {"marker": "o", "markersize": 2.4, "linewidth": 0.7}
     sharp.plot(x, run.sharpness[rows], color=DESCENT, **style)
-    panels.threshold_mark(sharp, run)
+    panels.threshold_mark(sharp, run, view)
     size.set_yscale("log")
     size.plot(x, beta1[rows], color=OSCILLATORY, **style)
     for ax in (sharp, size):

@@ -120,6 +120,11 @@ class Run:
         """The threshold in units of sharpness, threshold/η; NaN where the rule has none."""
         return self.scalar("threshold") / self.lr if not self.is_flow else np.nan
 
+    @cached_property
+    def edge(self) -> Floats | None:
+        """The threshold step by step, in units of sharpness, of a rule whose own moves (SAM); else None."""
+        return self.series("edge") if self.has("edge") else None
+
     @property
     def threshold_label(self) -> str:
         """'2/η = 0.833' for gradient descent."""
@@ -143,7 +148,7 @@ class Run:
     @cached_property
     def preconditioned(self) -> bool:
         """Whether the optimizer compares P⁻¹H instead of H with its threshold."""
-        if "eta_sharpness" not in self.ds or self.is_flow:
+        if "eta_sharpness" not in self.ds or self.is_flow or self.edge is not None:
             return False
         plain, eta = self.series("sharpness") * self.lr, self.series("eta_sharpness")
         fine = np.isfinite(plain) & np.isfinite(eta)

@@ -197,7 +197,7 @@ def _sharpness(ax: Any, run: Run, a: Account, view: View) -> None:
     panels.curve(ax, t, told, view, top=2 * high, color=INK, linestyle="--", linewidth=0.8,
                  label=r"predicted $S^\dagger+y$")  # fmt: skip
     ax.set_ylim(low, high)
-    panels.threshold_mark(ax, run)
+    panels.threshold_mark(ax, run, view)
     ax.set_ylabel("sharpness")
     _legend(ax)
 

@@ -149,7 +149,7 @@ def _sharpness(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view
     if dagger is not None:
         panels.curve(ax, _x(run, np.arange(len(dagger[0])), view), dagger[0], view, color=INK, linestyle="--",
                      linewidth=0.9, label=r"$S^\dagger$ (6.1)")  # fmt: skip
-    panels.threshold_mark(ax, run)
+    panels.threshold_mark(ax, run, view)
     got = first_trap(c) if "5.1" in found else None
     if got is not None:
         _upright(ax, run, got[0], view, f"5.1 holds from step {step_text(got[0])}", gid="5.1")
@@ -187,7 +187,7 @@ def _entry(ax: Any, run: Run, c: Context, found: Mapping[str, Finding], view: Vi
     ax.set_xscale(view.xscale)
     low = float(values[shown].min())
     ax.set_ylim(max(0.0, low - 0.15 * (high - low)) if low > 0.25 * high else 0.0, high + 0.12 * (high - low))
-    panels.threshold_mark(ax, run)
+    panels.threshold_mark(ax, run, view)
     if isinstance(T1, tuple):
         a, b = _x(run, np.array(T1), view)
         ax.axvspan(a, b, color=THIRD, alpha=0.16, linewidth=0, gid="3.2",

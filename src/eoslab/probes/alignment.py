@@ -36,6 +36,8 @@ class Alignment:
     name: ClassVar[str] = "alignment"
     dims: ClassVar[tuple[str, ...]] = ("step", "eig")
     unit: ClassVar[str] = "(uᵀ∇L)²/‖∇L‖²"
+    #: Measured where the eigenvalues are, and nowhere else.
+    at_eigenvalues: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "every", whole("every", self.every, 1))

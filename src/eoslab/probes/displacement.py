@@ -30,6 +30,8 @@ class Displacement:
     name: ClassVar[str] = "displacement"
     dims: ClassVar[tuple[str, ...]] = ("step", "eig")
     unit: ClassVar[str] = "uᵀ(w − w0)"
+    #: Measured where the eigenvalues are, and nowhere else.
+    at_eigenvalues: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "every", whole("every", self.every, 1))

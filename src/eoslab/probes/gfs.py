@@ -21,15 +21,16 @@ __all__ = ["GFS"]
 class GFS:
     """GFS sharpness: λmax(∇²L) where the gradient flow from the iterate ends (Kreisler et al., arXiv:2305.13064).
 
-    The flow counts as ended where ‖∇L‖ is at most ``gradient`` times that of the iterate *and* the loss at most
-    ``loss`` times its own at the start of the run. It may take ``most`` gradients and the time ``time``; where
-    it has not ended by then ``gfs_sharpness`` is NaN, and ``gfs_reached`` is the sharpness where it stood
-    (so it is under cross-entropy, whose flow ends nowhere, and where slow directions are left). ``rtol`` is the
-    error of a step of the integrator relative to ‖w‖, ``tol`` the relative error of the eigenvalue.
+    The flow counts as ended where ‖∇L‖ is at most ``gradient`` times, *and* the loss at most ``loss`` times, what
+    they are at the start of the run: one mark for all steps, so that they can be compared. It may take ``most``
+    gradients and the time ``time``; where it has not ended by then ``gfs_sharpness`` is NaN, and ``gfs_reached``
+    is the sharpness where it stood (so it is under cross-entropy, whose flow ends nowhere, and where slow
+    directions are left). ``rtol`` is the error of a step of the integrator relative to ‖w‖, ``tol`` the relative
+    error of the eigenvalue.
     """
 
     every: int = 50
-    gradient: float = 1e-3
+    gradient: float = 1e-4
     loss: float = 1e-2
     time: float = 1e6
     most: int = 5000
@@ -44,7 +45,7 @@ class GFS:
         "gfs_reached": "λmax(∇²L) where the flow ended or its budget did",
         "gfs_bound": "half width of the interval that holds the eigenvalue",
         "gfs_converged": "1 where the flow came to its solution, else 0",
-        "gfs_gradient": "‖∇L‖ there over ‖∇L‖ of the iterate",
+        "gfs_gradient": "‖∇L‖ there over ‖∇L‖ at the start of the run",
         "gfs_loss": "loss there",
         "gfs_time": "time that the flow took",
         "gfs_gradients": "gradients and Hessian-vector products that it took",
@@ -59,10 +60,11 @@ class GFS:
     def measure(self, snapshot: Snapshot) -> dict[str, Any]:
         """Columns of the data set."""
         objective, kept = snapshot.objective, snapshot.memory
-        if "first_loss" not in kept:
-            kept["first_loss"] = np.array(objective.loss(snapshot.start))
-        small = self.gradient * float(np.linalg.norm(snapshot.grad))
-        low = self.loss * float(kept["first_loss"])
+        if "first" not in kept:
+            loss, slope = objective.loss_and_grad(snapshot.start)
+            kept["first"] = np.array([loss, np.linalg.norm(slope)], dtype=np.float64)
+        first_loss, first_size = kept["first"]
+        low, small = self.loss * float(first_loss), self.gradient * float(first_size)
         begin = FlowState(np.asarray(snapshot.w, dtype=np.float64))
 
         def ended(w: Any, slope: Any) -> bool:
@@ -73,13 +75,13 @@ class GFS:
         )  # fmt: skip
         w = flow.w.astype(snapshot.w.dtype)
         top = top_eigenpairs(hessian(objective, w), 1, self.tol, v0=flow.top)
-        size = float(np.linalg.norm(snapshot.grad))
+        slope = float(np.linalg.norm(objective.grad(w)))
         return {
             "gfs_sharpness": float(top.values[0]) if converged else math.nan,
             "gfs_reached": float(top.values[0]),
             "gfs_bound": float(top.errors[0]),
             "gfs_converged": float(converged),
-            "gfs_gradient": float(np.linalg.norm(objective.grad(w))) / size if size > 0 else 0.0,
+            "gfs_gradient": slope / float(first_size) if first_size > 0 else 0.0,
             "gfs_loss": objective.loss(w),
             "gfs_time": flow.time,
             "gfs_gradients": flow.gradients + flow.products,

@@ -51,6 +51,8 @@ class SelfStabilization:
     name: ClassVar[str] = "self-stabilization"
     dims: ClassVar[tuple[str, ...]] = ("step",)
     unit: ClassVar[str] = "alpha = −∇L·∇S, beta = ‖∇S⊥‖², delta = √(2α/β)"
+    #: Measured where the eigenvalues are, and nowhere else.
+    at_eigenvalues: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "every", whole("every", self.every, 1))

@@ -37,7 +37,10 @@ FEW = 4
 LEAST_DATA = 4_000
 
 #: Figures of one run in the order of the report; the ones that a run cannot have are left out.
-SINGLE = ("loss-sharpness", "eigenvalues", "directions", "loss-split", "phases", "phase-portrait", "gfs")
+SINGLE = (
+    *("loss-sharpness", "eigenvalues", "gd-vs-flow", "directions", "loss-split", "phases", "phase-portrait"),
+    "gfs",
+)
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 _PLAIN = str.maketrans(SUPERSCRIPTS, "0123456789−")
 SYMBOLS = {
@@ -253,13 +256,18 @@ def _columns(name: str, run: Run) -> dict[str, Any]:
         return {label: run.series(variable) for label, variable in parts.items()}
     if name == "phase-portrait":
         return {"α": run.param("alpha"), "β1": run.param("beta1"), "β2": run.param("beta2")}
+    if name == "gd-vs-flow":
+        flow = {"loss of the flow": "flow_loss", "its sharpness": "flow_sharpness", "distance": "flow_distance"}
+        return {"loss": run.series("loss")} | {k: run.series(v) for k, v in flow.items() if v in run.ds}
     if name == "gfs":
         return {run.sharpness_label: run.sharpness, "GFS sharpness": run.series("gfs_sharpness")}
     if name == "eigenvalues":
         values = np.asarray(run.ds["eigenvalues"].values, dtype=float)
         return {f"μ{i + 1}": values[:, i] for i in range(min(values.shape[1], 5))}
     found = {"loss": run.series("loss"), run.sharpness_label: run.sharpness}
-    if np.isfinite(run.threshold):
+    if run.edge is not None:
+        found["sharpness over the edge"] = run.sharpness / run.edge
+    elif np.isfinite(run.threshold):
         found[f"sharpness over {run.threshold_name}"] = run.sharpness / run.threshold
     return found
 

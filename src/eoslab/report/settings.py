@@ -91,8 +91,20 @@ def method(run: Run) -> list[str]:
         )
     else:
         lines.append("Sharpness: λmax of the exact Hessian, from its closed form at every recorded step.")
-    if run.has("gfs_sharpness"):
+    if run.is_network and "gfs_converged" in run.ds:
+        done = run.series("gfs_converged")
+        lines.append(
+            "GFS sharpness: λmax at the end of the gradient flow, integrated numerically from the iterate; "
+            f"{int(np.nansum(done))} of {np.count_nonzero(np.isfinite(done))} flows came to their solution."
+        )
+    elif run.has("gfs_sharpness"):
         lines.append("GFS sharpness: closed form, from the quantity that gradient flow conserves.")
+    if run.has("flow_distance"):
+        error = float(np.nanmax(run.series("flow_error")))
+        lines.append(
+            "Gradient flow: integrated beside the run by a stabilised Runge–Kutta method with error control; "
+            f"its estimated local errors add up to {number_text(error)}."
+        )
     every = int(run.ds.attrs.get("record_every", 1))
     kept = "Every step was recorded." if every == 1 else (
         f"One of {every} steps was recorded, with the extremes of loss and sharpness between; "
@@ -106,7 +118,7 @@ def method(run: Run) -> list[str]:
 
 def warnings(run: Run) -> list[str]:
     """What a reader should know before trusting the numbers."""
-    lines = []
+    lines = [f"{_capital(note)}." for note in json.loads(run.ds.attrs.get("notes") or "[]")]
     outcome = run.word("outcome")
     if outcome == "interrupted" or not run.ds.attrs.get("complete", True):
         lines.append("The run was interrupted before its last step.")
@@ -142,6 +154,10 @@ def _class_defaults(kind: str, name: str) -> dict[str, Any]:
     return found
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return str(value)
@@ -151,4 +167,7 @@ def _text(value: Any) -> str:
         if len(value) > 6:
             return f"{len(value)} numbers, {number_text(value[0])} to {number_text(value[-1])}"
         return ", ".join(_text(v) for v in value)
+    if isinstance(value, dict) and all(isinstance(v, dict) for v in value.values()):
+        # probes by name with their settings
+        return "; ".join(f"{k} ({', '.join(f'{a} {_text(b)}' for a, b in v.items())})" for k, v in value.items())
     return json.dumps(value, sort_keys=True)

@@ -35,6 +35,7 @@ UNITS = {
     "sharpness": "λmax(∇²L)",
     "eta_sharpness": "η·λmax(P⁻¹∇²L), dimensionless",
     "grad_norm": "‖∇L‖",
+    "edge": "largest stable λmax(∇²L) at this gradient norm",
     "matvecs": "Hessian-vector products with single vectors",
     "eigenvalues": "largest eigenvalues of P⁻¹∇²L",
     "eig_residual": "‖Hu − θu‖",

@@ -56,6 +56,8 @@ def summary(ds: xr.Dataset, at: Sequence[int] = ()) -> dict[str, Any]:
 def edge_text(ds: xr.Dataset) -> str:
     """The threshold as a reader meets it: '2/η = 0.8333', or for a rule with a preconditioner its value."""
     threshold, lr = float(ds["threshold"]), float(ds["lr"])
+    if "edge" in ds:
+        return "the edge, which moves with the gradient norm,"
     if _preconditioned(ds):
         return f"the threshold {threshold:.4g} of the preconditioned sharpness"
     return f"{threshold:.4g}/η = {threshold / lr:.4g}"

@@ -8,7 +8,6 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -34,6 +33,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from eoslab import __version__
 from eoslab.core.errors import EoslabError, InvalidArgument, RunNotFound, UnknownName
 from eoslab.web import export, frames, live, maps, overlays
+from eoslab.web.records import record
 from eoslab.web.request import catalogue, parse
 
 __all__ = ["application", "serve"]
@@ -305,7 +305,7 @@ class Runs:
         """What a table shows of every run."""
 
         def read() -> dict[str, Any]:
-            return {"store": str(self.store.root), "runs": [_record(run) for run in reversed(self.store.list())]}
+            return {"store": str(self.store.root), "runs": [record(run) for run in reversed(self.store.list())]}
 
         return JSONResponse(await anyio.to_thread.run_sync(read))
 
@@ -359,11 +359,3 @@ class Runs:
         if found is None:
             raise RunNotFound(f"no run {id[:40]!r} in {self.store.root}")
         return found
-
-
-def _record(run: Any) -> dict[str, Any]:
-    keys = ("id", "created", "model", "optimizer", "parameters", "outcome", "regime", "lr", "steps", "final_loss",
-            "threshold", "max_eta_sharpness", "verdict", "problem")  # fmt: skip
-    status = run.live if not run.problem else None
-    more = {"seed": run.attributes.get("seed"), "live": asdict(status) if status else None}
-    return {key: getattr(run, key) for key in keys} | more

@@ -35,9 +35,6 @@ export function link() {
   if (session.view === "runs" && session.chosen.length) {
     query.set("runs", session.chosen.join(","));
   }
-  if (session.view === "runs" && session.overTime) {
-    query.set("runsx", "time");
-  }
   if (session.view === "live" && session.live) {
     query.set("run", session.live);
   }

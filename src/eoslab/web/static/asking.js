@@ -18,8 +18,8 @@ function refused(error) {
   document.body.dataset.error = error.field;
 }
 
-/** @param {Frame} frame */
-function received(frame) {
+/** Show a trajectory that has come. @param {Frame} frame */
+export function received(frame) {
   const page = document.body.dataset;
   const last = Math.max(0, frame.rows.step.length - 1);
   delete page.error;

@@ -18,8 +18,8 @@ const PHASES = { "progressive sharpening": "ps", "edge of stability": "eos", "mo
  * @property {string} colour
  * @property {number[]} [dash]
  * @property {number} [width]
- * @property {boolean} [beside] does not widen the range: it is drawn as far as it fits
  * @property {boolean} [dots] only points, no line between them
+ * @property {boolean} [beside] does not widen the range: it is drawn as far as it fits
  */
 /**
  * @typedef {object} Level a horizontal dotted line
@@ -136,7 +136,7 @@ export class Lines {
   draw(spec) {
     this.spec = spec;
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const styles = spec.series.map((s) => [s.colour, s.dash, s.width, s.beside, s.dots].join(" "));
+    const styles = spec.series.map((s) => [s.colour, s.dash, s.width, s.dots, s.beside].join(" "));
     const kind = [spec.log, spec.logX, dark, ...styles].join("|");
     const data = [spec.x, ...spec.series.map((s) => s.y)];
     if (kind === this.kind && this.plot) {
@@ -176,9 +176,9 @@ export class Lines {
           stroke: s.colour,
           width: s.width ?? 1.5,
           dash: s.dash,
-          auto: !s.beside,
           points: { show: s.dots ?? false, size: 3, width: 0, fill: s.colour },
           ...(s.dots ? { paths: () => null } : {}),
+          auto: !s.beside,
           spanGaps: false,
         })),
       ],
@@ -330,15 +330,16 @@ export class Lines {
         c.setLineDash([1.5 * ratio, 3.5 * ratio]);
         line(c, left, y, left + width, y);
         c.setLineDash([]);
-        // a rim in the colour of the paper keeps the name readable over lines
-        c.strokeStyle = colour("card");
-        c.lineWidth = 4 * ratio;
-        c.fillStyle = colour("text");
         const above = y - 16 * ratio > top;
         c.textBaseline = above ? "bottom" : "top";
-        const at = y + (above ? -3 : 3) * ratio;
-        c.strokeText(level.text, left + width - 5 * ratio, at);
-        c.fillText(level.text, left + width - 5 * ratio, at);
+        const right = left + width - 5 * ratio;
+        const under = y + (above ? -3 : 3) * ratio;
+        // a rim in the colour of the paper keeps the name readable over lines
+        c.strokeStyle = colour("card");
+        c.lineWidth = 3 * ratio;
+        c.strokeText(level.text, right, under);
+        c.fillStyle = colour("text");
+        c.fillText(level.text, right, under);
       }
       this.spec.also?.(u, c);
       if (typeof this.spec.mark === "number") {

@@ -1,21 +1,22 @@
 // What the page shows at the moment, and who wants to know when that changes.
+import { CATALOGUE, SITE } from "./source.js";
 import { fromQuery } from "./state.js";
 
 /** @type {Catalogue} */
-export const catalogue = await (await fetch("/api/catalogue")).json();
+export const catalogue = await (await fetch(CATALOGUE)).json();
 
 /** The link that the page was opened with. */
 export const opening = fromQuery(catalogue, location.search);
 
 /** @type {ViewName[]} */
-const VIEWS = ["explore", "map", "live", "runs", "learn"];
+const VIEWS = SITE ? ["learn", "runs"] : ["explore", "map", "live", "runs", "learn"];
 
 /**
- * The view that a link names; Explore if it names none that there is.
+ * The view that a link names; the first if it names none that there is.
  * @param {URLSearchParams} query
  * @returns {ViewName}
  */
-export const viewOf = (query) => VIEWS.find((name) => name === query.get("view")) ?? "explore";
+export const viewOf = (query) => VIEWS.find((name) => name === query.get("view")) ?? VIEWS[0];
 
 /**
  * The curves that a link switches on.
@@ -44,8 +45,6 @@ export const session = {
   pins: [],
   /** Stored runs that are shown over one another. */
   chosen: (opening.query.get("runs") ?? "").split(",").filter(Boolean).slice(0, 8),
-  /** Whether these lie over time η·t instead of steps. */
-  overTime: opening.query.get("runsx") === "time",
   /** The run that the view Live follows; empty for the newest. */
   live: opening.query.get("run") ?? "",
   /** The last trajectory that came. @type {Frame | null} */

@@ -74,7 +74,6 @@ const BESIDES = new Set([
   "view",
   "pin",
   "runs",
-  "runsx",
   "run",
   "tour",
   "scale",

@@ -2,6 +2,7 @@
 import { go, record, remember } from "../address.js";
 import { button, element } from "../dom.js";
 import { catalogue, session } from "../session.js";
+import { SITE } from "../source.js";
 import { preset } from "../state.js";
 
 const TOUR = catalogue.tour;
@@ -12,7 +13,7 @@ function words() {
   element("tour-count").textContent = `Step ${session.tour} of ${TOUR.length}`;
   element("tour-title").textContent = step.title;
   element("tour-text").textContent = step.text;
-  element("tour-try").textContent = step.attempt;
+  element("tour-try").textContent = SITE ? `With eoslab explore: ${step.attempt}` : step.attempt;
   button("tour-back").disabled = session.tour === 1;
   button("tour-next").disabled = session.tour === TOUR.length;
 }

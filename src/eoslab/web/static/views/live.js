@@ -170,9 +170,9 @@ class Live {
     if (told.dataset.key !== key) {
       told.dataset.key = key;
       const shown = run.events.slice(-MOST_EVENTS).reverse();
-      told.replaceChildren(
-        ...shown.map((event) => make("li", { textContent: `step ${whole(event.step)}: ${event.title}` })),
-      );
+      const lines = shown.map((event) => `step ${whole(event.step)}: ${event.title}`);
+      const items = lines.length ? lines : ["none yet"];
+      told.replaceChildren(...items.map((textContent) => make("li", { textContent })));
     }
   }
 

@@ -3,6 +3,7 @@ import { element, make, plotBox } from "../dom.js";
 import { decode } from "../frame.js";
 import { Lines } from "../lines.js";
 import { session } from "../session.js";
+import { runFrame } from "../source.js";
 import { show } from "../state.js";
 
 /** One colour per run, the threshold in the same; at least 3:1 on white. */
@@ -103,7 +104,7 @@ function places(frame) {
     if (time) {
       return time[i];
     }
-    return session.overTime ? t * (frame.lr ?? NaN) : t;
+    return session.timeX ? t * (frame.lr ?? NaN) : t;
   });
 }
 
@@ -160,7 +161,7 @@ export class Overlay {
     if (this.frames.has(id)) {
       return;
     }
-    const answer = await fetch(`/api/runs/${encodeURIComponent(id)}`);
+    const answer = await fetch(runFrame(id));
     const frame = answer.ok ? decode(await answer.arrayBuffer()) : null;
     if (frame && !("error" in frame)) {
       this.frames.set(id, frame);
@@ -202,7 +203,7 @@ export class Overlay {
         dots: sparse(frame),
       })),
     });
-    element("runs-axis").textContent = session.overTime ? "over time η·t" : "over steps";
+    element("runs-axis").textContent = session.timeX ? "over time η·t" : "over steps";
     document.body.dataset.overlay = String(got.length);
     document.body.dataset.overlayEnd = String(span[1]);
   }

@@ -74,9 +74,9 @@ function returned() {
   const { state, query } = fromQuery(catalogue, location.search);
   session.logLoss = query.get("scale") !== "linear";
   session.logX = query.get("xscale") === "log";
+  session.live = query.get("run") ?? "";
   session.timeX = query.get("xunit") === "time";
   session.over = overOf(query);
-  session.live = query.get("run") ?? "";
   publish("scales");
   publish("over");
   open(viewOf(query), false);

@@ -3,6 +3,7 @@ import { go, remember } from "../address.js";
 import { button, element, input, list, make } from "../dom.js";
 import { copy } from "../notices.js";
 import { catalogue, session } from "../session.js";
+import { RUNS, SITE } from "../source.js";
 import { defaults, show } from "../state.js";
 import { MOST_RUNS, Overlay, colourOf } from "./overlay.js";
 import { open } from "./router.js";
@@ -99,7 +100,7 @@ class RunTable {
 
   /** Read the list of runs again. */
   async load() {
-    const answer = await fetch("/api/runs");
+    const answer = await fetch(RUNS);
     if (!answer.ok) {
       return;
     }
@@ -200,7 +201,14 @@ class RunTable {
     });
     report.setAttribute("aria-label", `Report about ${run.id}`);
     const cells = COLUMNS.map(({ left, text }) => cell(text(run), left));
-    const row = make("tr", {}, make("td", {}, box), name, ...cells, make("td", {}, ...openers(run), report));
+    const row = make(
+      "tr",
+      {},
+      make("td", {}, box),
+      name,
+      ...cells,
+      make("td", {}, ...(SITE ? [] : [...openers(run), report])),
+    );
     row.className = place >= 0 ? "chosen" : "";
     return row;
   }
@@ -213,9 +221,9 @@ class RunTable {
 export function mount() {
   const table = new RunTable();
   input("runs-filter").addEventListener("input", () => table.show());
-  list("runs-x").value = session.overTime ? "time" : "step";
+  list("runs-x").value = session.timeX ? "time" : "step";
   list("runs-x").addEventListener("change", () => {
-    session.overTime = list("runs-x").value === "time";
+    session.timeX = list("runs-x").value === "time";
     remember();
     table.compare();
   });
