@@ -333,6 +333,12 @@ def test_tour_has_ten_steps(page):
     expect(page.locator("#verdict")).to_contain_text("Two-cycle")
 
 
+def test_link_to_a_step_of_the_tour_without_settings_shows_its_run(page):
+    opened(page, "/?v=1&view=learn&tour=9")
+    expect(page.locator("#tour-title")).to_have_text("When it diverges")
+    expect(page.locator("#verdict")).to_contain_text("Diverged at step 215")
+
+
 def test_no_runs_is_said_with_the_command(page):
     opened(page, "/?v=1&view=runs")
     expect(page.locator("#runs-empty")).to_contain_text("Start one: eoslab run")
