@@ -1,5 +1,5 @@
-"""The explorer in headless Chromium: slider to repaint (median), what the first load weighs, and the view Live
-with 50,000 points and 20 updates a second."""
+"""The explorer in headless Chromium: slider to repaint (median), dragging, what the first load weighs, and the
+view Live with 50,000 points and 20 updates a second."""
 
 from __future__ import annotations
 
@@ -35,6 +35,28 @@ LATENCY = """async () => {
     times.push(performance.now() - began);
   }
   return times.slice(5);
+}"""
+
+
+#: Three seconds of dragging at 60 input events a second: repaints a second while it lasts, and from the last event
+#: to the drawing of its value, in milliseconds.
+DRAGGING = """async () => {
+  const slider = document.getElementById("f-lr"), body = document.body, events = 180;
+  let painted = 0;
+  const watch = new MutationObserver(() => { painted += 1; });
+  watch.observe(body, { attributes: true, attributeFilter: ["data-frame"] });
+  const began = performance.now();
+  for (let k = 0; k < events; k++) {
+    slider.value = String(500 + k);
+    slider.dispatchEvent(new Event("input"));
+    const rest = began + (k + 1) * 1000 / 60 - performance.now();
+    if (k < events - 1) await new Promise((r) => setTimeout(r, Math.max(0, rest)));
+  }
+  const last = performance.now(), during = painted / ((last - began) / 1000);
+  const value = document.getElementById("f-lr-n").value;
+  while (Number(body.dataset.lr) !== Number(value)) await new Promise((r) => requestAnimationFrame(r));
+  watch.disconnect();
+  return [1000 * events / (last - began), during, performance.now() - last];
 }"""
 
 
@@ -132,6 +154,9 @@ def measure(store: Store) -> None:
                     row("first load", f"{weight / 1000:.0f} kB in {len(answers)} files", "< 150 kB")
                 median = statistics.median(page.evaluate(LATENCY))
                 row(f"slider to repaint, {steps} steps", f"{median:.0f} ms", aim)
+                events, repaints, last = page.evaluate(DRAGGING)
+                row(f"dragging at {events:.0f} events/s, {steps} steps", f"{repaints:.0f} repaints/s", ">= 15")
+                row("  last value drawn after", f"{last:.0f} ms", "< 100 ms")
                 page.close()
             live(browser, url, store)
             browser.close()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# One thread a test process, and a process that it starts: PyTorch's threads wait for each other by spinning, and
+# with as many workers as cores that costs far more than it saves. Before anything imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 

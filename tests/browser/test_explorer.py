@@ -225,6 +225,19 @@ def test_link_of_an_older_version_keeps_its_defaults(page):
     expect(page.locator("#banner")).to_contain_text("v=9")
 
 
+def test_link_about_a_model_without_kept_defaults_omits_nothing(page):
+    def plugged_in(route):
+        answer = route.fetch()
+        catalogue = answer.json()
+        catalogue["defaults"]["1"]["unversioned"] = ["uv"]
+        route.fulfill(response=answer, json=catalogue)
+
+    page.route("**/api/catalogue", plugged_in)
+    opened(page, "/?v=1&model=uv&steps=50")
+    page.locator("#f-steps-n").fill("51")
+    expect(page).to_have_url(re.compile(r"v=1&model=uv&lr=0\.6&steps=51&init=2%2C0\.1&x=1&y=1"))
+
+
 def test_map_shows_the_boundaries_and_says_its_steps(page):
     opened(page, "/?v=1&view=map&steps=4000")
     page.locator("#map[data-ready]").wait_for()
@@ -318,6 +331,12 @@ def test_tour_has_ten_steps(page):
             page.get_by_role("button", name="Next").click()
     assert len(seen) == 10
     expect(page.locator("#verdict")).to_contain_text("Two-cycle")
+
+
+def test_link_to_a_step_of_the_tour_without_settings_shows_its_run(page):
+    opened(page, "/?v=1&view=learn&tour=9")
+    expect(page.locator("#tour-title")).to_have_text("When it diverges")
+    expect(page.locator("#verdict")).to_contain_text("Diverged at step 215")
 
 
 def test_no_runs_is_said_with_the_command(page):

@@ -295,7 +295,7 @@ def test_a_store_that_is_a_file_is_an_error(tmp_path, runs):
 
 def test_ctrl_c_while_saving_leaves_nothing(store, runs):
     with (
-        mock.patch("eoslab.results.store._sha256", side_effect=KeyboardInterrupt),
+        mock.patch("eoslab.results.layout.sha256", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         store.save(runs["stable"])
@@ -305,14 +305,14 @@ def test_ctrl_c_while_saving_leaves_nothing(store, runs):
 COPY = """
 import os, signal, sys
 from pathlib import Path
-from eoslab.results import store as module
+from eoslab.results import layout, store as module
 from eoslab.results.store import Store, open_run
 root, source, mode = sys.argv[1:4]
 ds = open_run(source)
 store = Store(root)
 def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
 if mode == "save":           # arrays written, head not
-    module._sha256 = kill
+    layout.sha256 = kill
     store.save(ds)
 elif mode == "update":       # the old run has stepped aside, the new one is not in its place
     rename, done = module._renamed, []
@@ -372,16 +372,16 @@ def test_a_replacement_by_another_writer_in_between_is_overcome(store, runs):
 
 def test_a_run_replaced_while_it_is_read_is_read_again(store, runs):
     saved = store.save(runs["stable"])
-    from eoslab.results import store as module
+    from eoslab.results import layout
 
-    damage, calls = module._damage, []
+    damage, calls = layout.damage, []
 
     def slow(path: Path, attributes: dict) -> list[str]:
         if not calls:
             calls.append(store.update(saved.path, runs["edge"]))
         return damage(path, attributes)
 
-    with mock.patch.object(module, "_damage", slow):
+    with mock.patch.object(layout, "damage", slow):
         xr.testing.assert_identical(open_run(saved.path), runs["edge"])
 
 

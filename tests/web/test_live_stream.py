@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
-import anyio
 import pytest
+from anyio.from_thread import start_blocking_portal
 from starlette.testclient import TestClient
 
 from eoslab.results.journal import JOURNAL, Journal
@@ -53,6 +53,12 @@ def steps(events):
         elif name == "points":
             held += data["step"]
     return held
+
+
+def run(coroutine):
+    """In a thread of its own: a browser test in this process may have left a loop running."""
+    with start_blocking_portal() as portal:
+        return portal.call(coroutine)
 
 
 def test_points_come_as_columns(tmp_path):
@@ -167,7 +173,7 @@ def test_the_stream_tells_the_silence_and_that_the_run_is_gone(tmp_path, monkeyp
                 shutil.rmtree(tmp_path)
         return names
 
-    names = anyio.run(read)
+    names = run(read)
     assert names[:2] == ["begin", "points"]
     assert names[-1] == "gone"
 
@@ -178,7 +184,7 @@ def test_the_stream_ends_when_the_server_closes(tmp_path):
     async def read():
         return [text async for text in stream(Follower(tmp_path), lambda: True)]
 
-    assert anyio.run(read) == ["retry: 1000\n\n"]
+    assert run(read) == ["retry: 1000\n\n"]
 
 
 def test_the_server_streams_runs_by_their_id_only(tmp_path):

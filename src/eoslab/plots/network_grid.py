@@ -117,7 +117,7 @@ def _column(
             loss.plot([run.diverged_at], [1], marker="x", color=RUNS[which], markersize=4, clip_on=False,
                       transform=loss.get_xaxis_transform(), linestyle="none", gid="diverged")  # fmt: skip
         if np.isfinite(run.threshold) and (which, run.threshold) not in drawn:
-            threshold_line(sharp, run, RUNS[which])
+            threshold_line(sharp, run, view, RUNS[which])
             drawn.add((which, run.threshold))
 
 

@@ -205,14 +205,14 @@ class Run:
         """The phases in order; stretches shorter than ``resolution`` of the run join the one before."""
         if "phase" not in self.ds or len(self.step) < 2 or self.is_flow:
             return []
-        names = words(self.ds["phase"])
-        end = len(names) - (1 if self.diverged_at is not None else 0)
+        phases = self.ds["phase"].values
+        end = len(phases) - (1 if self.diverged_at is not None else 0)
         last = float(self.step[end - 1] if self.diverged_at is None else self.diverged_at)
         shortest = resolution * (last - float(self.step[0]))
-        cuts = [0, *(i for i in range(1, end) if names[i] != names[i - 1]), end]
+        cuts = [0, *(np.flatnonzero(phases[1:end] != phases[: end - 1]) + 1).tolist(), end]
         found: list[Segment] = []
-        for a, b in pairwise(cuts):
-            segment = Segment(names[a], float(self.step[a]), float(self.step[b]) if b < end else last)
+        for name, (a, b) in zip(words(self.ds["phase"][cuts[:-1]]), pairwise(cuts), strict=True):
+            segment = Segment(name, float(self.step[a]), float(self.step[b]) if b < end else last)
             short = segment.stop - segment.start < shortest
             if found and (segment.phase == found[-1].phase or short):
                 found[-1] = Segment(found[-1].phase, found[-1].start, segment.stop)

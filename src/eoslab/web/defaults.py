@@ -2,7 +2,8 @@
 
 A link carries ``v`` and the keys that differ from the defaults of that version. So a link of today shows the same
 run after defaults have changed: a table here is never edited once it is released. To change a default, change it
-where it is used and add a table under a new version; a test compares the newest table with the code.
+where it is used and add a table under a new version; a test compares the newest table with the code. A model or
+optimizer that no table holds yet needs none: a link about it omits nothing.
 """
 
 from __future__ import annotations

@@ -59,6 +59,8 @@ class Figure:
 def script(request: Request, figure: Figure) -> str:
     """Python that runs the model again and draws the figure with matplotlib, byte for byte the exported one."""
     head, _, body = request.python.partition("\n\n")
+    plain, *rest = head.splitlines()
+    imports = "\n".join([plain, *sorted([*rest, "from eoslab.plots import draw, render"])])
     return f'''"""{FIGURES[figure.name].title} of: {request.command}
 
 Made by the explorer of eoslab {__version__}. ``figure`` is a matplotlib Figure: change what you like before it is
@@ -67,12 +69,11 @@ written, e.g. ``figure.axes[0].set_title("…")``.
 
 from pathlib import Path
 
-{head}
-from eoslab.plots import draw, render
+{imports}
 
 {body}
-figure = draw({figure.name!r}, ds, size={figure.size!r})
-Path({figure.file_name!r}).write_bytes(render(figure, {figure.kind!r}, size={figure.size!r}))
+figure = draw("{figure.name}", ds, size="{figure.size}")
+Path("{figure.file_name}").write_bytes(render(figure, "{figure.kind}", size="{figure.size}"))
 '''
 
 

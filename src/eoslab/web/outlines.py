@@ -15,7 +15,7 @@ from eoslab.web.request import Request
 __all__ = ["TITLES", "outlines"]
 
 #: Points a side on which the level functions are evaluated: finer than the cells of any map.
-FINE = 241
+FINE = 121
 #: What each boundary is, as the legend says it (docs/theory/regimes.md).
 TITLES = {
     "no-minimiser": "no stable minimiser (Prop 0.3)",

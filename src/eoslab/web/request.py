@@ -160,7 +160,10 @@ def catalogue() -> dict[str, Any]:
 
 
 def completed(version: Any = VERSION, tables: Mapping[int, dict[str, Any]] = TABLES) -> dict[str, Any]:
-    """The defaults of a version of links, with what was plugged in since as it is today."""
+    """The defaults of a version of links, with what was plugged in since as it is today.
+
+    ``unversioned`` names the models and optimizers that no table holds: links about them omit nothing.
+    """
     known = table(version, tables)
     plain = {
         name: {
@@ -174,7 +177,12 @@ def completed(version: Any = VERSION, tables: Mapping[int, dict[str, Any]] = TAB
         name: {OPTION_OF.get(f.name, f.name): f.default for f in fields(item) if f.name != "lr"}
         for name, item in catalog.plugins("eoslab.optimizers").items()
     }
-    return {**known, "models": plain | known["models"], "optimizers": rules | known["optimizers"]}
+    return {
+        **known,
+        "models": plain | known["models"],
+        "optimizers": rules | known["optimizers"],
+        "unversioned": sorted((plain.keys() - known["models"]) | (rules.keys() - known["optimizers"])),
+    }
 
 
 def _about(item: Any) -> str:

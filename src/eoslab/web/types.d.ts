@@ -41,6 +41,8 @@ interface Defaults {
   /** Start: one number for each of the model's `params`; slider: ends of the slider of the learning rate. */
   models: Record<string, { lr: number; settings: Record<string, number>; start: number[] }>;
   optimizers: Record<string, Record<string, number>>;
+  /** Models and optimizers whose defaults are not kept: links about them omit nothing. */
+  unversioned: string[];
 }
 
 interface CurveOffer {

@@ -1,5 +1,6 @@
-// The stream of a run in the making. A browser mends a lost connection itself, from the last event on; where it
-// gives up (the server answered with an error), we ask again from there.
+// The stream of a run in the making.
+// A browser mends a lost connection itself, from the last event on; where it gives up (the server answered with an
+// error), we ask again from there.
 
 /** Milliseconds until we ask again. */
 const AGAIN = 1000;

@@ -282,6 +282,8 @@ export class Lines {
       .map((word) => word[0].toUpperCase())
       .join("");
     c.font = `${11 * ratio}px system-ui, sans-serif`;
+    // the axes of the drawing before have left their own alignment
+    c.textAlign = "left";
     c.textBaseline = "top";
     c.fillStyle = colour("quiet");
     const label = [title, initials].find((text) => c.measureText(text).width + 8 * ratio < x1 - x0);

@@ -150,7 +150,10 @@ export function fromQuery(catalogue, text) {
 export function toQuery(catalogue, state) {
   const query = new URLSearchParams({ v: String(catalogue.version_of_links) });
   const usual = defaults(catalogue);
-  const base = defaults(catalogue, state.model, state.optimizer);
+  const { unversioned } = catalogue.defaults[String(catalogue.version_of_links)];
+  const kept = !unversioned.includes(state.model) && !unversioned.includes(state.optimizer);
+  /** @type {Partial<Settings>} */
+  const base = kept ? defaults(catalogue, state.model, state.optimizer) : {};
   for (const key of ["model", "optimizer"]) {
     if (state[key] !== usual[key]) {
       query.set(key, String(state[key]));

@@ -3,7 +3,7 @@ import { go, record, remember } from "../address.js";
 import { button, element } from "../dom.js";
 import { catalogue, session } from "../session.js";
 import { SITE } from "../source.js";
-import { preset } from "../state.js";
+import { preset, toQuery } from "../state.js";
 
 const TOUR = catalogue.tour;
 
@@ -25,6 +25,9 @@ function take(step) {
   words();
 }
 
+/** Whether nothing but the version would be in a link to the current settings. */
+const bare = () => [...toQuery(catalogue, session.settings)].length === 1;
+
 /** @param {number} by */
 function move(by) {
   take(session.tour + by);
@@ -41,9 +44,9 @@ export function mount() {
   button("tour-back").addEventListener("click", () => move(-1));
   button("tour-next").addEventListener("click", () => move(1));
   return {
-    // a link holds settings of its own, which may differ from the step's preset
+    // a link holds settings of its own, which may differ from the step's preset; one without any means the step
     opened: (entered) => {
-      if (entered) {
+      if (entered || bare()) {
         take(session.tour);
         remember();
       } else {
