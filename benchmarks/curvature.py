@@ -27,7 +27,7 @@ DEFAULT = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=[*DEFAULT, []], default=list(DEFAULT))
+    parser.add_argument("what", nargs="*", metavar="|".join(DEFAULT), help="which tables (all)")
     parser.add_argument("--seeds", default="0,1", help="of the networks")
     parser.add_argument("--tasks", default="", help=f"of {', '.join(tasks(0))}")
     parser.add_argument("--k", type=int, default=1, help="eigenvalues to track")
@@ -41,6 +41,8 @@ def main() -> None:
     torch.set_num_threads(1)
     seeds, runs, starts, checks = [int(s) for s in args.seeds.split(",")], args.runs, args.starts, args.checks
     chosen = args.tasks.split(",") if args.tasks else None
+    if unknown := set(args.what) - set(DEFAULT):
+        parser.error(f"{', '.join(sorted(unknown))} not among {', '.join(DEFAULT)}")
     if unknown := set(chosen or ()) - set(tasks(0)):
         parser.error(f"--tasks: {', '.join(sorted(unknown))} not among {', '.join(tasks(0))}")
     methods = args.methods.split(",")
