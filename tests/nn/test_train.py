@@ -149,6 +149,21 @@ def test_each_stored_eigenvalue_lies_within_its_bound(train):
         assert (np.abs(ds["eigenvalues"].values[step] - exact) <= ds["eig_bound"].values[step]).all()
 
 
+@pytest.mark.parametrize("live", [[], ["--live"]])
+def test_a_run_is_written_at_its_beginning_its_checkpoints_and_its_end(train, monkeypatch, live):
+    from eoslab.nn import NetworkRun
+
+    save, steps = NetworkRun.save, []
+
+    def counted(run, *rest):
+        steps.append(run.rows.columns["step"][-1])
+        return save(run, *rest)
+
+    monkeypatch.setattr(NetworkRun, "save", counted)
+    train(*SMALL, "--steps", "25", "--checkpoint-every", "10", *live)
+    assert steps == [0, 9, 19, 25]
+
+
 def test_several_learning_rates_are_several_runs(call, train):
     record = train(*SMALL[:4], "--lr", "2/4,2/40", "--steps", "20")
     assert [run["lr"] for run in record["runs"]] == [0.5, 0.05]

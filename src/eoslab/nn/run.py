@@ -217,12 +217,13 @@ class NetworkRun:
             stop=lambda record: self._enough(record.loss) or self.ranks.any(stop is not None and stop()),
         )
         reporter: _Reporter | None = None
+        begun = False
         try:
             for record in records:
                 self._take(record)
-                if reporter is None and self.store is not None:
+                if not begun and self.store is not None:
                     # from here on there is a run to go on with, and a place for the journal
-                    self.outcome = "interrupted"
+                    begun, self.outcome = True, "interrupted"
                     self.save()
                     reporter = self._reporter()
                 if reporter is not None:
