@@ -27,6 +27,10 @@ Error estimate: with ρ_j the components of the residual on the model's other mo
 close. The reported value is θ plus the model's own second-order correction, λ(B) − θ, cut to what the error
 estimate allows. It is an estimate: what a residual proves is that some eigenvalue lies within r of θ, and what
 a Ritz value proves is θ_1 ≤ λ_1. Each result carries both.
+
+Limit: an eigenvector that is not coupled to the wanted ones and overtakes them shows neither in a residual nor in
+the estimate, so for a few steps a value can be too low and the truth above its upper bound. ``refresh`` looks for
+such rivals and makes this rare; it does not exclude it (docs/curvature-benchmark.md has the cases seen).
 """
 
 from __future__ import annotations
