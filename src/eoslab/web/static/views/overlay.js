@@ -63,7 +63,14 @@ function text(value) {
   if (value === null || value === undefined) {
     return "–";
   }
-  return Array.isArray(value) ? value.map(text).join(", ") : String(value);
+  if (Array.isArray(value)) {
+    return value.map(text).join(", ");
+  }
+  if (typeof value === "object") {
+    const parts = Object.entries(value).filter(([, part]) => part !== null);
+    return parts.map(([key, part]) => `${key}: ${text(part)}`).join("; ");
+  }
+  return String(value);
 }
 
 /**
