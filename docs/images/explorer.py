@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,7 @@ VIEWS: list[tuple[str, str, str, dict[str, int], Callable[[Any], None]]] = [
     ("state-stable", "/?lr=1.2", "light", WIDE, drawn),
     ("state-refused", "/", "light", WIDE, refused),
     ("state-bad-link", "/?lr=fast&colour=red", "light", WIDE, drawn),
+    ("state-newer-format", "/?view=runs", "light", WIDE, a_moment),
 ]
 
 
@@ -84,31 +87,75 @@ def commands(folder: str) -> None:
     head.write_text(json.dumps(text), encoding="utf-8")
 
 
-def main(chromium: str) -> None:
+@contextmanager
+def explorer(folder: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The server over the runs of a folder: its address and its process."""
+    words = [sys.executable, "-m", "eoslab", "explore", "--no-open", "--port", "0"]
+    server = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        yield server.stdout.readline().split()[1].rstrip("/"), server
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def with_runs(browser: Any) -> None:
+    """The views, and the states of a server that knows some runs."""
     with tempfile.TemporaryDirectory() as folder:
         commands(folder)
-        server = subprocess.Popen(
-            [sys.executable, "-m", "eoslab", "explore", "--no-open", "--port", "0"],
-            cwd=folder, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert server.stdout is not None
-        address = server.stdout.readline().split()[1].rstrip("/")
-        with sync_playwright() as pw:
-            browser = pw.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        with explorer(folder) as (address, server):
             for name, path, scheme, size, ready in VIEWS:
-                page = browser.new_page(viewport=size, color_scheme=scheme, device_scale_factor=1)  # type: ignore[arg-type]
+                page = browser.new_page(viewport=size, color_scheme=scheme)
                 page.goto(address + path)
                 ready(page)
                 shot(page, name)
                 page.close()
-            page = browser.new_page(viewport=WIDE)  # type: ignore[arg-type]
+            page = browser.new_page(viewport=WIDE)
+            page.route_web_socket("**/ws", lambda socket: None)  # as long as the first kernel is compiled
+            page.goto(address)
+            page.get_by_text("Compiling").first.wait_for()
+            shot(page, "state-compiling")
+            page.close()
+            page = browser.new_page(viewport=WIDE)
             page.goto(address)
             drawn(page)
             server.terminate()
-            server.wait(10)
             page.locator("#banner").wait_for()
             shot(page, "state-lost")
-            browser.close()
+            page.close()
+
+
+def without_runs(browser: Any) -> None:
+    """An empty store; then a network that is stopped for half a minute, and killed."""
+    with tempfile.TemporaryDirectory() as folder, explorer(folder) as (address, _):
+        page = browser.new_page(viewport=WIDE)
+        page.goto(f"{address}/?view=runs")
+        a_moment(page)
+        shot(page, "state-no-runs")
+        words = [sys.executable, "-m", "eoslab", "train", "--preset", "digits", "--live", "-q"]
+        training = subprocess.Popen(words, cwd=folder)
+        while not list(Path(folder).glob("runs/*.zarr/live.jsonl")):
+            page.wait_for_timeout(200)
+        page.goto(f"{address}/?view=live")
+        page.wait_for_timeout(6000)
+        shot(page, "state-running")
+        training.send_signal(signal.SIGSTOP)
+        page.wait_for_timeout(33_000)
+        shot(page, "state-stalled")
+        training.kill()
+        training.wait()
+        a_moment(page)
+        shot(page, "state-killed")
+        page.close()
+
+
+def main(chromium: str) -> None:
+    with sync_playwright() as pw:
+        browser = pw.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        with_runs(browser)
+        without_runs(browser)
+        browser.close()
 
 
 if __name__ == "__main__":
