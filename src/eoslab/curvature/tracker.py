@@ -1,4 +1,4 @@
-"""The top eigenpairs along a trajectory w_0, w_1, …: two or three products a step instead of twenty.
+"""The top eigenpairs along a trajectory w_0, w_1, …: two to four products a step instead of twenty or more.
 
 Between neighbouring points the Hessian changes little, and at the edge of stability much of that change swings
 to and fro: H(t) is closer to H(t−2) than to H(t−1). The tracker carries a **spectral model** from step to step:
