@@ -2,11 +2,14 @@
 
 Between neighbouring points the Hessian changes little, and at the edge of stability much of that change swings
 to and fro: H(t) is closer to H(t−2) than to H(t−1). The tracker carries a **spectral model** from step to step:
-m orthonormal vectors Q, and in their coordinates the matrices G ≈ Q H Qᵀ of the last three points. Q spans the
-wanted Ritz vectors of these points and the model's next Ritz vectors. At a new point the tracker
+m orthonormal vectors Q, and in their coordinates the matrices G ≈ Q H Qᵀ of the last four points. Q spans the
+Ritz vectors of these points, the wanted ones and the first below them, and the model's next Ritz vectors. (Four
+points are two of each state of a swing of period two, so each state can move on along its own line: on a run of
+digits the first two vectors of four points span the next first one up to 3e-7 of its square, the median; of
+three points up to 4e-5.) At a new point the tracker
 
-1. multiplies the top vector of the prediction G(t−1) + a (G(t−1) − G(t−2)) + b (G(t−2) − G(t−3)), with the a
-   and b that fit the products of the last points best: y = Hv, exact;
+1. multiplies the top vector of the prediction G(t−1) + a (G(t−1) − G(t−2)) + b (G(t−2) − G(t−3)) + …, with the
+   coefficients that fit the products of the last points best: y = Hv, exact;
 2. corrects G(t−1) by the symmetric least-change update so that it reproduces every product taken at this
    point (B V = H V exactly, B = old model on the complement of V: Greenstadt 1970, Powell's symmetric
    Broyden formula), the part of y outside Q becoming a new basis vector;
@@ -21,10 +24,10 @@ models is news of an old value as much as it is motion, and extrapolating it wou
 
 Error estimate: with ρ_j the components of the residual on the model's other modes μ_j and ρ the rest of it,
 
-    error ≈ Σ_j ρ_j² / min(max(θ − μ_j, φθ), γθ) + ρ² / γθ,  φ = 1 %, γ = 5 %.
+    error ≈ Σ_j ρ_j² / min(max(θ − μ_j, φθ), γθ) + ρ² / γ'θ,  φ = 1 %, γ = 5 %, γ' = 10 %.
 
-γ is far below most of the gaps, because a mode's remembered value may be old and what lies outside Q may be
-close. The reported value is θ plus the model's own second-order correction, λ(B) − θ, cut to what the error
+γ and γ' are far below most of the gaps, because a mode's remembered value may be old and what lies outside Q may
+be close. The reported value is θ plus the model's own second-order correction, λ(B) − θ, cut to what the error
 estimate allows. It is an estimate: what a residual proves is that some eigenvalue lies within r of θ, and what
 a Ritz value proves is θ_1 ≤ λ_1. Each result carries both.
 
@@ -56,17 +59,23 @@ Float = NDArray[np.float64]
 GAP_FLOOR = 0.01
 #: γ: no gap is believed to be larger than this share of θ.
 GAP_CEILING = 0.05
+#: γ': the gap believed of what lies outside of the memory.
+GAP_OUTSIDE = 0.1
 #: The estimate is asked to be below this share of tol, for what the model does not know.
 SAFETY = 0.7
 #: A rival is solved to this share of its distance from the wanted ones, and never more accurately than RIVAL·θ:
 #: an unconverged Ritz value is too small, and a rival believed too low overtakes unnoticed.
 RIVAL_SHARE, RIVAL = 0.2, 0.005
+#: Without a memory nothing tells how close the neighbours are: such a point is solved to this share of tol.
+COLD = 0.03
+#: An eigenvalue whose mean drift is below this share of tol stands still.
+STILL = 0.01
 #: Columns of Q worked on at a time: ten rows of them in float32 fit a second-level cache.
 BLOCK = 8192
-#: Points whose wanted Ritz vectors Q spans, this one included.
-HISTORY = 3
-#: Differences of models that predict the next one; a trend that stays and one that alternates need two.
-TRENDS = 2
+#: Points whose first k + 1 Ritz vectors Q spans, this one included.
+HISTORY = 4
+#: Differences of models that predict the next one: all that four points have.
+TRENDS = 3
 #: Weight of the step before in the fit of the prediction, its relative ridge, and the largest coefficient.
 FORGET, RIDGE, STEEPEST = 0.5, 1e-3, 1.5
 
@@ -78,15 +87,16 @@ class TrackerSettings:
     Attributes:
         k: number of largest eigenvalues.
         tol: relative error of each.
-        memory: recycled vectors m (k + 7 if 0); each costs n numbers and two passes per product.
+        memory: recycled vectors m (k + 15 if 0); each costs n numbers and two passes per product.
         max_products: budget per step; a step that exhausts it reports converged = False.
         max_cost: budget per step in gradient steps, if ``product_cost`` is told; the smaller budget holds.
         product_cost: price of one product in gradient steps.
         reseed: every so many measurements start from a random direction, forgetting the memory, as a guard
             against locking on to the wrong pair; 0 never.
-        refresh: at the latest every so many measurements one product goes to a remembered mode below the
-            wanted ones, whose eigenvalue would otherwise stay what it was when last seen and could overtake
-            unnoticed; 0 never.
+        refresh: at the latest every so many measurements (eight times as many while the eigenvalue stands
+            still) products go to a remembered mode below the wanted ones, whose eigenvalue would otherwise
+            stay what it was when last seen and could overtake unnoticed; 0 never. Above 1 some runs had worst
+            errors above 1e-3.
         every: measure each this many steps, away from the threshold.
         dense: within this relative distance of the threshold measure each step.
         loosen: far from the threshold (by more than ``dense``) the tolerance is multiplied by this.
@@ -100,7 +110,7 @@ class TrackerSettings:
     max_cost: float = math.inf
     product_cost: float = math.nan
     reseed: int = 200
-    refresh: int = 8
+    refresh: int = 1
     every: int = 1
     dense: float = 0.1
     loosen: float = 1.0
@@ -147,7 +157,7 @@ class Tracker:
 
     def __init__(self, k: int = 1, tol: float = 1e-3, **settings: Any) -> None:
         self.settings = TrackerSettings(k=k, tol=tol, **settings)
-        self._m = max(self.settings.memory or k + 7, k + 1)
+        self._m = max(self.settings.memory or k + 15, k + 1)
         self._buffer: Vector | None = None  # (rows, n); the first _rows rows are Q
         self._rows = 0
         self._models: list[Float] = []  # in coordinates of Q, the newest first, which is diagonal
@@ -265,7 +275,7 @@ class Tracker:
             errors = self._estimate(theta[top], R, inner[:M0, :M0])
             scale = max(abs(float(theta[0])), abs(float(theta[-1])))
             enough = p >= min(kk, n)
-            wanted = SAFETY * tol * np.abs(theta[top])
+            wanted = SAFETY * tol * (COLD if self._rows == 0 else 1.0) * np.abs(theta[top])
             if len(top) > k:
                 # The rival need only be known well enough to tell that it lies below: an unconverged Ritz value
                 # is too small, and a rival that has overtaken would go unnoticed.
@@ -312,7 +322,7 @@ class Tracker:
         rho = (W.T @ R[: len(mu)]) ** 2
         gaps = np.clip(theta - mu[:, None], GAP_FLOOR * size, GAP_CEILING * size)
         rest = np.maximum(square - rho.sum(0), 0.0)
-        estimate = (rho / gaps).sum(0) + rest / (GAP_CEILING * size)
+        estimate = (rho / gaps).sum(0) + rest / (GAP_OUTSIDE * size)
         return np.asarray(np.minimum(estimate, np.sqrt(square)))
 
     # -- prediction -----------------------------------------------------------------------------------------
@@ -357,7 +367,9 @@ class Tracker:
         self._waited += 1
         mu = np.diag(self._models[0])
         reach = mu + self._speed * (self._ages + 1)
-        return self._waited >= self.settings.refresh or bool(reach[:-k].max() >= mu[-k])
+        still = self._drift <= STILL * self.settings.tol * abs(self._last_value)
+        patience = self.settings.refresh * (8 if still else 1)
+        return self._waited >= patience or bool(reach[:-k].max() >= mu[-k])
 
     @property
     def _speed(self) -> float:
@@ -490,8 +502,8 @@ class Tracker:
     def _keep(self, Q: Vector, C: Float, lam: Float, Z: Float, coordinates: Float, out: Vector) -> None:
         """Choose what the memory holds from now on, and write the rows ``coordinates``ᵀQ to ``out``.
 
-        The wanted vectors of the last points come first: at the edge of stability the next one lies far closer to
-        their span than to the last one alone. The rest are the model's Ritz vectors
+        The wanted vectors of the last points and their first rivals come first: at the edge of stability the next
+        one lies far closer to their span than to the last one alone. The rest are the model's Ritz vectors
         of largest value on their complement. All are rotated to Ritz vectors, ascending.
         """
         M, k = len(Z), self.settings.k
@@ -499,7 +511,9 @@ class Tracker:
         A = (Z * lam) @ Z.T
         past = np.zeros((M, self._history.shape[1]))
         past[:rows] = self._history
-        past = np.concatenate([Z[:, -1 : -1 - k : -1], past], axis=1)[:, : max(k, min(HISTORY * k, m // 2))]
+        first = min(k + 1, M)
+        past = np.concatenate([Z[:, -1 : -1 - first : -1], past], axis=1)
+        past = past[:, : max(k, min(HISTORY * first, m // 2))]
         basis, R = np.linalg.qr(past)
         basis = basis[:, np.abs(np.diag(R)) > 1e-4][:, :m]  # a vector that has not moved is in the span already
         shift = 2 * float(np.abs(lam).max(initial=0.0)) + 1.0
