@@ -68,6 +68,8 @@ SAFETY = 0.7
 RIVAL_SHARE, RIVAL = 0.2, 0.005
 #: Without a memory nothing tells how close the neighbours are: such a point is solved to this share of tol.
 COLD = 0.03
+#: A rival may close in by at least this share of the eigenvalue per measurement.
+CLOSING = 0.005
 #: An eigenvalue whose mean drift is below this share of tol stands still.
 STILL = 0.01
 #: Columns of Q worked on at a time: ten rows of them in float32 fit a second-level cache.
@@ -369,12 +371,15 @@ class Tracker:
         reach = mu + self._speed * (self._ages + 1)
         still = self._drift <= STILL * self.settings.tol * abs(self._last_value)
         patience = self.settings.refresh * (8 if still else 1)
-        return self._waited >= patience or bool(reach[:-k].max() >= mu[-k])
+        return self._waited >= patience or (not still and bool(reach[:-k].max() >= mu[-k]))
 
     @property
     def _speed(self) -> float:
-        """How fast a rival may close in: both may move by the mean drift, in opposite directions."""
-        return self._drift + max(self._drift, self._rival_drift)
+        """How fast a rival may close in: both may move by the mean drift, in opposite directions.
+
+        The floor lets every remembered mode have its turn, the sooner the closer it is.
+        """
+        return self._drift + max(self._drift, self._rival_drift) + CLOSING * abs(self._last_value)
 
     def _stale(self, M0: int, C: Float) -> Float | None:
         """The remembered mode that may have risen highest since it was last multiplied, orthogonal to C."""
