@@ -220,6 +220,22 @@ def test_differences_agree_with_exact_products_to_their_stated_bias(dtype, bound
     assert obj.at(obj.w0).self_test() < bound
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rough_products_have_their_stated_error_and_cost_one_gradient(dtype, monkeypatch):
+    obj = Objective(mlp(), mse, data(), dtype=dtype)
+    point, rng = obj.at(obj.w0), np.random.default_rng(0)
+    top = top_eigenpairs(hessian(obj, obj.w0), 1, 1e-3)
+    for v in (top.vectors[:, 0], 7.0 * rng.standard_normal(obj.n), np.zeros(obj.n)):
+        v = v.astype(obj.numpy_dtype)
+        error = np.linalg.norm(point.rough(v) - point.hvp(v)) / max(np.linalg.norm(v), 1.0)
+        assert error <= point.rough_error * top.values[0]
+    calls, plain = [], obj.loss_and_grad
+    monkeypatch.setattr(obj, "loss_and_grad", lambda w: calls.append(0) or plain(w))
+    point.rough(top.vectors[:, 0].astype(obj.numpy_dtype))
+    assert len(calls) == 1
+    assert Objective(mlp(), mse, data(), dtype=dtype, hvp="fd").at(obj.w0).rough_error == 0.0
+
+
 @pytest.mark.parametrize("norm", [nn.LayerNorm(5), nn.BatchNorm1d(5), nn.GroupNorm(1, 5)])
 def test_third_derivatives_through_fused_normalisation_are_repaired(norm):
     obj = Objective(mlp(3, 5, 2, 0, norm).double().train(), mse, data())

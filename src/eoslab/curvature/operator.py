@@ -27,13 +27,24 @@ class SymmetricOperator(Protocol):
 class FunctionOperator:
     """The operator of a function v ↦ Hv.
 
+    ``rough``, if given, is a cheaper product with the relative error ``rough_error`` for unit vectors, which a
+    tracker takes for what only corrects.
+
     >>> H = FunctionOperator(lambda v: 2.0 * v, 3)
     >>> H.matvec(np.ones(3)).tolist()
     [2.0, 2.0, 2.0]
     """
 
-    def __init__(self, fn: Callable[[Vector], Vector], n: int, dtype: Any = np.float64) -> None:
+    def __init__(
+        self,
+        fn: Callable[[Vector], Vector],
+        n: int,
+        dtype: Any = np.float64,
+        rough: Callable[[Vector], Vector] | None = None,
+        rough_error: float = 0.0,
+    ) -> None:
         self._fn, self._n = fn, int(n)
+        self.rough, self.rough_error = rough, float(rough_error)
         self.dtype = np.dtype(dtype)  # the precision of the products, which sets the floor of what they can tell
 
     @property
@@ -58,9 +69,16 @@ class Counted:
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(getattr(self.op, "dtype", np.float64))
 
-    def matvec(self, v: Vector) -> Vector:
+    @property
+    def rough_error(self) -> float:
+        """Relative error of the operator's cheaper products; 0 where it offers none."""
+        if getattr(self.op, "rough", None) is None:
+            return 0.0
+        return float(getattr(self.op, "rough_error", 0.0))
+
+    def matvec(self, v: Vector, exact: bool = True) -> Vector:
         self.count += 1
-        y = np.asarray(self.op.matvec(v))
+        y = np.asarray(self.op.matvec(v) if exact else self.op.rough(v))  # type: ignore[attr-defined]
         if y.shape != v.shape:
             raise InvalidArgument("op", f"a product of shape {y.shape}", f"{v.shape}", "matvec maps (n,) to (n,)")
         return y
@@ -113,7 +131,8 @@ def hessian(objective: Any, w: Vector) -> SymmetricOperator:
     dtype = getattr(objective, "numpy_dtype", np.dtype(np.float64))
     if hasattr(objective, "at"):
         point = objective.at(w)
-        return FunctionOperator(point.hvp, n, dtype)
+        rough = getattr(point, "rough", None)
+        return FunctionOperator(point.hvp, n, dtype, rough, point.rough_error if rough else 0.0)
     return FunctionOperator(lambda v: objective.hvp(w, v), n, dtype)
 
 

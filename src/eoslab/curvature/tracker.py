@@ -2,38 +2,36 @@
 
 Between neighbouring points the Hessian changes little, and at the edge of stability much of that change swings
 to and fro: H(t) is closer to H(t−2) than to H(t−1). The tracker carries a **spectral model** from step to step:
-m orthonormal vectors Q, and in their coordinates the matrices G ≈ Q H Qᵀ of the last four points. Q spans the
-Ritz vectors of these points, the wanted ones and the first below them, and the model's next Ritz vectors. (Four
-points are two of each state of a swing of period two, so each state can move on along its own line: on a run of
-digits the first two vectors of four points span the next first one up to 3e-7 of its square, the median; of
-three points up to 4e-5.) At a new point the tracker
+m orthonormal vectors Q (:mod:`.basis`), and in their coordinates the matrices G ≈ Q H Qᵀ of the last four points
+and how far each direction can be trusted (:mod:`.memory`). At a new point it
 
 1. multiplies the top vector of the prediction G(t−1) + a (G(t−1) − G(t−2)) + b (G(t−2) − G(t−3)) + …, with the
    coefficients that fit the products of the last points best: y = Hv, exact;
-2. corrects G(t−1) by the symmetric least-change update so that it reproduces every product taken at this
-   point (B V = H V exactly, B = old model on the complement of V: Greenstadt 1970, Powell's symmetric
-   Broyden formula), the part of y outside Q becoming a new basis vector;
-3. takes Ritz pairs (θ, u) on the exact products alone, with their residuals r, and stops when the estimated
-   error is below ``tol``; otherwise the corrected model's top vector, made orthogonal to V, is next.
+2. takes of the last model and the predicted one that which fits y better, and corrects it by the symmetric
+   least-change update so that it reproduces every product taken at this point (:mod:`.products`), the part of y
+   outside Q becoming a new basis vector;
+3. estimates what is still unknown: the eigenvalue λ(B) of the corrected model B is right up to the doubt about B
+   in the direction of the residual. What was multiplied a measurements ago may have changed by (a + 1) times the
+   change seen per measurement, and what never was multiplied may have a curvature of up to 75 % of the eigenvalue;
+4. multiplies the correction of the wanted vector, unless the estimate is far below ``tol``, and then the mode
+   that may have risen highest since it was last looked at: an eigenvector that is not coupled to the wanted ones
+   shows in no residual. It stops when the wanted values are known to ``tol`` and the first rival well enough to
+   tell that it lies below.
 
-With an empty memory this is Lanczos. With one, the correction (B − θ)⁻¹r of step 3 already knows the
-neighbouring eigenvalues from earlier steps, and these near-degenerate neighbours (1–4 % apart at the edge of
-stability) are what makes plain Krylov steps slow. All of it but a few passes over Q per product happens in
-coordinates of about ten numbers. The prediction is used for the starting vector alone: a difference of two
-models is news of an old value as much as it is motion, and extrapolating it would move remembered rivals.
+With an empty memory this is Lanczos. With one, the correction (B − θ)⁻¹r already knows the neighbouring
+eigenvalues from earlier steps, and these near-degenerate neighbours (1–4 % apart at the edge of stability) are
+what makes plain Krylov steps slow.
 
-Error estimate: with ρ_j the components of the residual on the model's other modes μ_j and ρ the rest of it,
+An operator may offer a cheaper product, ``rough(v)``, with its relative error ``rough_error``. The first product
+of each wanted pair is exact; the others only correct, so that their errors enter by the square of a small
+component, which is bounded and added to the stated bounds; where it is not small the product is repeated exactly.
 
-    error ≈ Σ_j ρ_j² / min(max(θ − μ_j, φθ), γθ) + ρ² / γ'θ,  φ = 1 %, γ = 5 %, γ' = 10 %.
+The error is an estimate: what a residual proves is that some eigenvalue lies within r of θ, and what a Ritz value
+proves is θ_1 ≤ λ_1. Each result carries both.
 
-γ and γ' are far below most of the gaps, because a mode's remembered value may be old and what lies outside Q may
-be close. The reported value is θ plus the model's own second-order correction, λ(B) − θ, cut to what the error
-estimate allows. It is an estimate: what a residual proves is that some eigenvalue lies within r of θ, and what
-a Ritz value proves is θ_1 ≤ λ_1. Each result carries both.
-
-Limit: an eigenvector that is not coupled to the wanted ones and overtakes them shows neither in a residual nor in
-the estimate, so for a few steps a value can be too low and the truth above its upper bound. ``refresh`` looks for
-such rivals and makes this rare; it does not exclude it (docs/curvature-benchmark.md has the cases seen).
+Limit: an uncoupled eigenvector that overtakes between two looks at it makes a value too low for as long, and the
+truth then lies above its upper bound. Looks at each step make this rare; they do not exclude it
+(docs/curvature-benchmark.md has the cases seen).
 """
 
 from __future__ import annotations
@@ -47,7 +45,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eoslab.core.errors import InvalidArgument, positive, whole
+from eoslab.curvature.basis import Basis
+from eoslab.curvature.memory import HISTORY, Memory
 from eoslab.curvature.operator import Counted, as_operator
+from eoslab.curvature.products import Products
 from eoslab.curvature.result import EigenResult
 
 __all__ = ["Tracker", "TrackerSettings"]
@@ -55,31 +56,35 @@ __all__ = ["Tracker", "TrackerSettings"]
 Vector = NDArray[Any]
 Float = NDArray[np.float64]
 
-#: φ: gaps below this share of θ are not trusted to be smaller; mixing such neighbours moves θ by less than φ.
-GAP_FLOOR = 0.01
-#: γ: no gap is believed to be larger than this share of θ.
-GAP_CEILING = 0.05
-#: γ': the gap believed of what lies outside of the memory.
-GAP_OUTSIDE = 0.1
 #: The estimate is asked to be below this share of tol, for what the model does not know.
 SAFETY = 0.7
-#: A rival is solved to this share of its distance from the wanted ones, and never more accurately than RIVAL·θ:
-#: an unconverged Ritz value is too small, and a rival believed too low overtakes unnoticed.
-RIVAL_SHARE, RIVAL = 0.2, 0.005
-#: Without a memory nothing tells how close the neighbours are: such a point is solved to this share of tol.
-COLD = 0.03
-#: A rival may close in by at least this share of the eigenvalue per measurement.
-CLOSING = 0.005
+#: An estimate below this share of tol is let be; above it the correction of the vector is multiplied.
+CALM = 0.05
+#: The curvature that a direction never multiplied may have, as a share of the eigenvalue; the larger figure holds
+#: for the first measurements after a start, when much of what Q spans is only half resolved.
+UNKNOWN, UNKNOWN_YOUNG, YOUNG = 0.75, 0.9, 12
+#: Relative change per measurement that is assumed at first, and how fast what was seen is forgotten.
+CHANGE, FADE = 0.03, 0.8
+#: The first rival is solved to this share of its distance from the wanted ones, and never more accurately than
+#: RIVAL·θ; this share of its residual counts as error, because a mixture of two neighbours looks too small.
+#: At most RIVAL_PRODUCTS product of a step goes to it alone after the third.
+RIVAL_SHARE, RIVAL, RIVAL_RESIDUAL, RIVAL_PRODUCTS = 0.8, 0.007, 0.3, 1
+#: Without a memory nothing tells how close the neighbours are: such a point is solved to this share of tol, and
+#: the first rival to this share of θ.
+COLD, COLD_RIVAL = 0.1, 0.01
+#: A rival may close in by at least this share of the eigenvalue per measurement, and one that never was
+#: multiplied may lie this share higher.
+CLOSING, HIDDEN = 0.005, 0.2
 #: An eigenvalue whose mean drift is below this share of tol stands still.
 STILL = 0.01
-#: Columns of Q worked on at a time: ten rows of them in float32 fit a second-level cache.
-BLOCK = 8192
-#: Points whose first k + 1 Ritz vectors Q spans, this one included.
-HISTORY = 4
-#: Differences of models that predict the next one: all that four points have.
-TRENDS = 3
-#: Weight of the step before in the fit of the prediction, its relative ridge, and the largest coefficient.
-FORGET, RIDGE, STEEPEST = 0.5, 1e-3, 1.5
+#: Products of a reseeding: Lanczos steps from a random direction outside of the memory.
+EXPLORE = 8
+#: Measurements after which the basis is orthonormalised anew.
+RENEW = 100
+#: Parameters from which the memory is smaller.
+LARGE = 200_000
+#: Errors of rough products may use up this share of tol.
+ROUGH = 0.2
 
 
 @dataclass(frozen=True)
@@ -89,19 +94,20 @@ class TrackerSettings:
     Attributes:
         k: number of largest eigenvalues.
         tol: relative error of each.
-        memory: recycled vectors m (k + 15 if 0); each costs n numbers and two passes per product.
+        memory: recycled vectors m; each costs n numbers and five passes per product. If 0, k + 15, and k + 11
+            above 200,000 parameters, where passes over memory cost as much as products.
         max_products: budget per step; a step that exhausts it reports converged = False.
         max_cost: budget per step in gradient steps, if ``product_cost`` is told; the smaller budget holds.
         product_cost: price of one product in gradient steps.
-        reseed: every so many measurements start from a random direction, forgetting the memory, as a guard
-            against locking on to the wrong pair; 0 never.
+        reseed: every so many measurements eight more products search from a random direction outside of the
+            memory, as a guard against locking on to the wrong pair; 0 never.
         refresh: at the latest every so many measurements (eight times as many while the eigenvalue stands
-            still) products go to a remembered mode below the wanted ones, whose eigenvalue would otherwise
-            stay what it was when last seen and could overtake unnoticed; 0 never. With 8 errors above tol were
-            more frequent; with 1 they are rare, not excluded.
+            still) a product goes to the remembered mode below the wanted ones that may have risen highest, which
+            could otherwise overtake unnoticed; 0 never.
         every: measure each this many steps, away from the threshold.
         dense: within this relative distance of the threshold measure each step.
         loosen: far from the threshold (by more than ``dense``) the tolerance is multiplied by this.
+        rough: use an operator's cheaper products where it offers them.
         seed: of the random directions.
     """
 
@@ -116,6 +122,7 @@ class TrackerSettings:
     every: int = 1
     dense: float = 0.1
     loosen: float = 1.0
+    rough: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -159,17 +166,14 @@ class Tracker:
 
     def __init__(self, k: int = 1, tol: float = 1e-3, **settings: Any) -> None:
         self.settings = TrackerSettings(k=k, tol=tol, **settings)
-        self._m = max(self.settings.memory or k + 15, k + 1)
-        self._buffer: Vector | None = None  # (rows, n); the first _rows rows are Q
-        self._rows = 0
-        self._models: list[Float] = []  # in coordinates of Q, the newest first, which is diagonal
-        self._history: Float = np.zeros((0, 0))  # columns: wanted vectors of the last points, the newest first
-        self._normal = np.zeros((TRENDS, TRENDS + 1))  # normal equations of the prediction, right side last
+        self._basis: Basis | None = None
+        self._memory = Memory()
         self._waited = 0  # measurements since a rival was multiplied
-        self._ages: Float = np.zeros(0)  # measurements since each row of Q was multiplied, a weighted mean
+        self._young = 0  # measurements since the memory was empty
+        self._change = CHANGE  # relative change per measurement of what a model said
         self._drift = 0.0  # mean |Δθ_1| between measurements
-        self._rival_drift = 0.0  # |Δμ| per measurement of a rival, seen when it was multiplied again
-        self._last_value = math.nan
+        self._rival_drift = 0.0  # the change in units of H, fading more slowly
+        self._last: Float = np.full(k, np.nan)  # the values of the measurement before
         self.measured = 0
         self.total_matvecs = 0
         self._last_step = -1
@@ -208,170 +212,120 @@ class Tracker:
         s, n, k, tol = self.settings, source.n, self.settings.k, self.tol
         if k > n:
             raise InvalidArgument("k", k, f"at most n = {n}")
-        dtype = source.dtype if tol > 1e-5 else np.dtype(np.float64)
-        precision = float(np.finfo(source.dtype).eps)
         budget = s.budget if budget is None else budget
-        if s.reseed and self.measured and self.measured % s.reseed == 0:
-            self._forget()
-        Q = self._prepare(n, dtype)
-        cap = len(Q)
-        M0 = self._rows
-        A0 = np.zeros((cap, cap))  # the model before this point's products
-        x = np.zeros(cap)
-        if M0:
-            A0[:M0, :M0] = self._models[0]
-            x[:M0] = np.linalg.eigh(self._predict())[1][:, -1]
-        M = M0
-        if M == 0:
-            M = self._append_random(Q, M)
-            x[0] = 1.0
-        M0 = M
-        C, Y = np.zeros((cap, cap)), np.zeros((cap, cap))  # coordinates of the exact vectors and of their products
-        p = 0
-        lam, Z = np.zeros(0), np.zeros((0, 0))
-        theta, S = np.zeros(0), np.zeros((0, 0))
-        resid = errors = np.zeros(0)
-        finite = True
-        rival: tuple[int, int] | None = None
-        refresh = bool(s.refresh) and self._rows > k and self._rival_due(k)
-        kk = k + 1 if refresh else k  # pairs to be solved for, the first rival among them when it is due
+        basis = self._prepare(n, source.dtype if tol > 1e-5 else np.dtype(np.float64))
+        precision = float(max(np.finfo(source.dtype).eps, np.finfo(basis.dtype).eps))
+        memory = self._memory
+        warm = memory.rows > 0
+        if warm and self.measured % RENEW == 0:
+            basis.renew(memory.rows)
+        explore = EXPLORE if s.reseed and self.measured and self.measured % s.reseed == 0 else 0
+        look = warm and bool(s.refresh) and memory.rows > k and self._rival_due(k)
+        pairs = min(k + 1 if look or not warm else k, n)  # to be solved for, the first rival among them
+        rough = s.rough and warm and source.rough_error > 0
+        point = Products(basis.capacity, memory)
+        predicted = memory.predict() if warm else np.zeros((0, 0))
+        if not warm:
+            point.extend(self._random(basis, 0))
+        x = np.linalg.eigh(predicted)[1][:, -1] if warm else np.ones(1)
+        seen, alone, redo, finite = 0.0, 0, -1, True
+        errors = np.zeros(0)
         while True:
-            v = np.asarray(x[:M].astype(dtype) @ Q[:M])
-            y = source.matvec(v.astype(source.dtype, copy=False)).astype(dtype, copy=False)
-            norm = math.sqrt(float(np.dot(y, y)))
+            exact = not rough or point.p < k or redo >= 0
+            y = source.matvec(basis.combine(x).astype(source.dtype, copy=False), exact)
+            norm = float(np.linalg.norm(y))
             if not math.isfinite(norm):
                 finite = False
                 break
-            h = Q[:M] @ y
-            row = Q[M]
-            np.subtract(y, h @ Q[:M], out=row)
-            beta = math.sqrt(float(np.dot(row, row)))
-            if beta < 0.1 * norm:  # cancellation has eaten digits: orthogonalise once more
-                again = Q[:M] @ row
-                row -= again @ Q[:M]
-                h = h + again
-                beta = math.sqrt(float(np.dot(row, row)))
-            C[:M, p] = x[:M]
-            Y[:M, p] = h
-            if beta > 10 * precision * norm and beta > 0:
-                row *= 1.0 / beta
-                Y[M, p] = beta
-                M += 1
-            p += 1
-            if rival is not None and rival[0] == p - 1:  # how far the remembered value was off, per measurement
-                now, then = float(C[:M, p - 1] @ Y[:M, p - 1]), float(A0[rival[1], rival[1]])
-                self._rival_drift = max(0.5 * self._rival_drift, abs(now - then) / (self._ages[rival[1]] + 1))
-            Cp, Yp = C[:M, :p], Y[:M, :p]
-            T = Cp.T @ Yp
-            T = (T + T.T) / 2
-            theta, S = np.linalg.eigh(T)
-            top = np.arange(p)[::-1][:kk]
-            R = Yp @ S[:, top] - (Cp @ S[:, top]) * theta[top]
-            resid = np.sqrt((R * R).sum(0))
-            # The model, corrected to reproduce the products of this point.
-            P = -Cp @ Cp.T
-            P[np.diag_indices(M)] += 1.0
-            inner = P @ A0[:M, :M] @ P
-            A = inner + Yp @ Cp.T + Cp @ Yp.T - Cp @ T @ Cp.T
-            lam, Z = np.linalg.eigh((A + A.T) / 2)
-            errors = self._estimate(theta[top], R, inner[:M0, :M0])
-            scale = max(abs(float(theta[0])), abs(float(theta[-1])))
-            enough = p >= min(kk, n)
-            wanted = SAFETY * tol * (COLD if self._rows == 0 else 1.0) * np.abs(theta[top])
-            if len(top) > k:
-                # The rival need only be known well enough to tell that it lies below: an unconverged Ritz value
-                # is too small, and a rival that has overtaken would go unnoticed.
-                wanted[k] = max(
-                    RIVAL_SHARE * float(theta[top[k - 1]] - theta[top[k]]), RIVAL * abs(float(theta[top[0]]))
-                )
-            floor = 4 * precision * scale
-            open_ = errors > np.maximum(wanted, floor)
-            enough = enough and not open_.any() and (M0 > 1 or p >= min(n, 3))
-            if p >= budget or p >= n or cap - 1 <= M:
+            h, rest = basis.absorb(y.astype(basis.dtype, copy=False), point.M, 10 * precision * norm)
+            if warm and point.p == 0:
+                point.set_base(memory.base(predicted, x, h))
+            point.add(x, h, rest, not exact, redo)
+            p = point.p
+            if warm and p > 1 and redo < 0:
+                seen = max(seen, point.surprise())
+            redo = -1
+            theta, R = point.pairs(pairs)
+            size = np.abs(theta)
+            if warm:
+                unknown = UNKNOWN_YOUNG if self._young < YOUNG else UNKNOWN
+                errors = point.errors(pairs, max(seen, self._change), unknown)
+                wanted = SAFETY * tol * size
+            else:
+                errors, wanted = point.cold_errors(pairs), SAFETY * COLD * tol * size
+            if len(theta) > k:
+                wanted[k] = COLD_RIVAL * size[0]
+                if warm:
+                    errors[k] = max(errors[k], RIVAL_RESIDUAL * float(np.linalg.norm(R[:, k])))
+                    wanted[k] = max(RIVAL_SHARE * float(point.lam[-k] - point.lam[-k - 1]), RIVAL * size[0])
+            floor = 4 * precision * max(size[0], abs(float(point.theta[0])))
+            unsolved = errors > np.maximum(wanted, floor)
+            if warm and len(theta) > k and p > k + 1 and unsolved[k] and not unsolved[:k].any():
+                alone += 1
+                unsolved[k] = alone <= RIVAL_PRODUCTS
+            enough = p >= pairs and not unsolved.any() and (warm or p >= min(n, 3))
+            if source.count >= budget or p >= n or point.M >= basis.capacity - 1:
                 break
             target = None
-            if refresh and (enough or p == k):
-                refresh = False
-                target = self._stale(M0, Cp)
-                self._waited = 0
-                rival = None if target is None else (p, int(np.argmax(np.abs(target[:M0]))))
+            restless = errors[:k] > CALM * tol * size[:k]
+            if warm and memory.rows > k and p == k and restless.any():
+                target = self._next(point, restless, k)
+            elif look and k <= p <= k + 1:
+                look, self._waited = False, 0
+                target = self._stale(point)
+            if target is None and enough:
+                if rough and (column := self._too_rough(point, k, tol, source.rough_error)) >= 0:
+                    redo, target = column, point.C[:, column].copy()
+                elif explore:
+                    target = self._explore(basis, point, explore == EXPLORE)
+                    explore -= 1
+                else:
+                    break
             if target is None:
-                if enough:
-                    break
-                target = self._next(lam, Z, Cp, open_, kk)
+                target = self._next(point, unsolved, pairs)
             if target is None:  # the exact products span an invariant subspace: look outside
-                grown = self._append_random(Q, M)
-                if grown == M:
+                M = self._random(basis, point.M)
+                if M == point.M:
                     break
-                target = np.zeros(grown)
-                target[M] = 1.0
-                M = grown
-            x = np.zeros(cap)
-            x[: len(target)] = target
+                point.extend(M)
+                target = np.eye(M)[-1]
+            x = target
+        if seen > 0.0:
+            self._change = max(seen, FADE * self._change)
+            self._rival_drift = max(seen * abs(float(point.theta[-1])), 0.5 * self._rival_drift)
         self.measured += 1
+        self._young = self._young + 1 if warm else 0
         self.total_matvecs += source.count
-        return self._result(Q, C, Y, S, theta, resid, errors, p, M, lam, Z, source, tol, precision, finite)
+        return self._result(basis, point, errors, source, tol, precision, finite)
 
     @staticmethod
-    def _estimate(theta: Float, R: Float, known: Float) -> Float:
-        """The error estimate of the module's docstring for each wanted pair; see there.
-
-        ``known`` is the model on the complement of the exact vectors, seen through the remembered basis.
-        """
-        mu, W = np.linalg.eigh((known + known.T) / 2)
-        size = np.maximum(np.abs(theta), np.finfo(np.float64).tiny)
-        square = (R * R).sum(0)
-        rho = (W.T @ R[: len(mu)]) ** 2
-        gaps = np.clip(theta - mu[:, None], GAP_FLOOR * size, GAP_CEILING * size)
-        rest = np.maximum(square - rho.sum(0), 0.0)
-        estimate = (rho / gaps).sum(0) + rest / (GAP_OUTSIDE * size)
-        return np.asarray(np.minimum(estimate, np.sqrt(square)))
-
-    # -- prediction -----------------------------------------------------------------------------------------
-
-    def _trends(self) -> list[Float]:
-        """G(t−1) − G(t−2), G(t−2) − G(t−3), as far as there are that many models."""
-        return [new - old for new, old in zip(self._models[:TRENDS], self._models[1:], strict=False)]
-
-    def _predict(self) -> Float:
-        """The model extrapolated to the next point, in coordinates of Q."""
-        trends = self._trends()
-        j = len(trends)
-        N, right = self._normal[:j, :j], self._normal[:j, -1]
-        size = float(np.trace(N))
-        if not size > 0.0:
-            return self._models[0]
-        fit = np.linalg.solve(N + RIDGE * size / j * np.eye(j), right).clip(-STEEPEST, STEEPEST)
-        out: Float = self._models[0].copy()
-        for a, trend in zip(fit, trends, strict=True):
-            out += float(a) * trend
-        return out
-
-    def _learn(self, C: Float, Y: Float) -> None:
-        """Add this point's exact products Y of the vectors C to the fit of the prediction."""
-        C, off = C[: self._rows], Y[: self._rows] - self._models[0] @ C[: self._rows]
-        self._normal *= FORGET
-        moved = [trend @ C for trend in self._trends()]
-        for i, a in enumerate(moved):
-            self._normal[i, -1] += float((a * off).sum())
-            for j, b in enumerate(moved):
-                self._normal[i, j] += float((a * b).sum())
-
-    def _forget(self) -> None:
-        """Empty the memory: the next measurement is a cold one."""
-        self._rows, self._models, self._history = 0, [], np.zeros((0, 0))
-        self._normal = np.zeros((TRENDS, TRENDS + 1))
+    def _too_rough(point: Products, k: int, tol: float, rough_error: float) -> int:
+        """The column to repeat exactly, where errors of rough products may matter; −1 where they do not."""
+        shares, column = point.roughness(k)
+        return column if bool((rough_error * shares > ROUGH * tol).any()) else -1
 
     # -- rivals ---------------------------------------------------------------------------------------------
+
+    def _reach(self) -> tuple[Float, Float, Float]:
+        """(values, reach, modes as columns) of the memory: how high each may have risen unseen."""
+        memory = self._memory
+        mu, U = np.linalg.eigh(memory.models[0])
+        ages = ((memory.age @ U) * U).sum(0) + 1.0
+        hidden = ((memory.new @ U) * U).sum(0)
+        return mu, mu + self._speed * ages + HIDDEN * abs(self._last_value) * hidden, U
 
     def _rival_due(self, k: int) -> bool:
         """Whether a mode below the wanted ones may have overtaken since it was last multiplied."""
         self._waited += 1
-        mu = np.diag(self._models[0])
-        reach = mu + self._speed * (self._ages + 1)
         still = self._drift <= STILL * self.settings.tol * abs(self._last_value)
-        patience = self.settings.refresh * (8 if still else 1)
-        return self._waited >= patience or (not still and bool(reach[:-k].max() >= mu[-k]))
+        if self._waited >= self.settings.refresh * (8 if still else 1):
+            return True
+        mu, reach, _ = self._reach()
+        return not still and bool(reach[:-k].max() >= mu[-k])
+
+    @property
+    def _last_value(self) -> float:
+        return float(self._last[0])
 
     @property
     def _speed(self) -> float:
@@ -381,25 +335,49 @@ class Tracker:
         """
         return self._drift + max(self._drift, self._rival_drift) + CLOSING * abs(self._last_value)
 
-    def _stale(self, M0: int, C: Float) -> Float | None:
+    def _stale(self, point: Products) -> Float | None:
         """The remembered mode that may have risen highest since it was last multiplied, orthogonal to C."""
-        ages = self._ages + 1.0
-        seen = (C[: len(ages)] ** 2).sum(1)  # share of each remembered mode that this point's products cover
-        reach = np.diag(self._models[0]) + self._speed * ages
+        _, reach, U = self._reach()
+        C = point.C
+        seen = ((U.T @ C[: len(U)]) ** 2).sum(1)  # share of each remembered mode that this point's products cover
         reach[seen > 0.5] = -math.inf
         j = int(np.argmax(reach))
-        if not math.isfinite(reach[j]) or j >= M0:
+        if not math.isfinite(reach[j]):
             return None
-        x = np.zeros(len(C))
-        x[j] = 1.0
-        x -= C @ C[j]
+        x = np.zeros(point.M)
+        x[: len(U)] = U[:, j]
+        x -= C @ (C.T @ x)
+        x /= np.linalg.norm(x)
+        x -= C @ (C.T @ x)
+        return np.asarray(x / np.linalg.norm(x))
+
+    def _explore(self, basis: Basis, point: Products, first: bool) -> Float | None:
+        """Lanczos from what was never multiplied, inside the memory and outside of it."""
+        C, M = point.C, point.M
+        if first:
+            point.extend(self._random(basis, M))
+            x = np.zeros(point.M)
+            rng = np.random.default_rng([self.settings.seed, self.measured])
+            inside = self._memory.new @ rng.standard_normal(self._memory.rows)
+            x[: len(inside)] = inside / max(float(np.linalg.norm(inside)), 1e-12)
+            x[M:] = 1.0
+            C = point.C
+        else:
+            x = point.Y[:, -1]
+        x = x - C @ (C.T @ x)
+        size = float(np.linalg.norm(x))
+        if not size > 1e-7 * abs(float(point.theta[-1])):
+            return None
+        x /= size
+        x -= C @ (C.T @ x)
         return np.asarray(x / np.linalg.norm(x))
 
     @staticmethod
-    def _next(lam: Float, Z: Float, C: Float, open_: NDArray[np.bool_], k: int) -> Float | None:
-        """The model's eigenvector of the first unfinished position, orthogonal to the vectors multiplied."""
-        order = np.argsort(-lam)[: k + 1]
-        wanted = [order[i] for i in range(min(k, len(order))) if i >= len(open_) or open_[i]]
+    def _next(point: Products, unsolved: NDArray[np.bool_], k: int) -> Float | None:
+        """The model's eigenvector of the first unsolved position, orthogonal to the vectors multiplied."""
+        C, Z = point.C, point.Z
+        order = np.arange(len(point.lam))[::-1][: k + 1]
+        wanted = [order[i] for i in range(min(k, len(order))) if i >= len(unsolved) or unsolved[i]]
         for j in [*wanted, *order]:
             x = Z[:, j] - C @ (C.T @ Z[:, j])
             size = float(np.linalg.norm(x))
@@ -409,19 +387,13 @@ class Tracker:
                 return np.asarray(x / np.linalg.norm(x))
         return None
 
+    # -- result ---------------------------------------------------------------------------------------------
+
     def _result(
         self,
-        Q: Vector,
-        C: Float,
-        Y: Float,
-        S: Float,
-        theta: Float,
-        resid: Float,
+        basis: Basis,
+        point: Products,
         errors: Float,
-        p: int,
-        M: int,
-        lam: Float,
-        Z: Float,
         source: Counted,
         tol: float,
         precision: float,
@@ -429,26 +401,28 @@ class Tracker:
     ) -> EigenResult:
         k, n = self.settings.k, source.n
         values, r, e, ritz = np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan)
-        vectors = np.empty((k, n), dtype=Q.dtype)
-        vectors[min(k, p) if finite else 0 :] = np.nan
-        have = min(k, p) if finite else 0
+        vectors = np.full((k, n), np.nan, dtype=source.dtype)
+        have = min(k, point.p) if finite else 0
         notes: tuple[str, ...] = ()
-        slack = 0.0
+        slack = np.zeros(k)
         if have:
-            top = np.arange(p)[::-1][:have]
-            coordinates = C[:M, :p] @ S[:, top]
-            ritz[:have], r[:have], e[:have] = theta[top], resid[:have], errors[:have]
-            slack = 10 * precision * max(abs(float(theta[0])), abs(float(theta[-1])))
-            if self._rows:
-                self._learn(C[:M, :p], Y[:M, :p])
-            values[:have] = ritz[:have] + np.clip(lam[::-1][:have] - ritz[:have], 0.0, e[:have])
-            self._keep(Q, C[:M, :p], lam, Z, coordinates, vectors[:have])
+            theta, R = point.pairs(have)
+            ritz[:have], r[:have], e[:have] = theta, np.linalg.norm(R, axis=0), errors[:have]
+            scale = max(abs(float(point.theta[0])), abs(float(point.theta[-1])))
+            slack[:have] = scale * (10 * precision + source.rough_error * point.roughness(have)[0])
+            if self._memory.rows:
+                self._memory.learn(point.C, point.Y)
+            values[:have] = theta + np.clip(point.lam[::-1][:have] - theta, 0.0, r[:have])
+            # What has moved by less than rounding has not moved, and crosses no threshold.
+            held = np.abs(values - self._last) <= 10 * precision * scale
+            values[held] = self._last[held]
+            vectors[:have] = self._keep(basis, point, have)
             moved = abs(float(values[0]) - self._last_value)
             if math.isfinite(moved):
                 self._drift += 0.3 * (moved - self._drift)  # a mean over about three steps
-            self._last_value = float(values[0])
+            self._last = values.copy()
         else:
-            self._forget()
+            self._memory.forget()
             notes = ("a product was not finite",)
         with np.errstate(invalid="ignore"):
             converged = e <= np.maximum(tol * np.abs(ritz), slack)
@@ -458,121 +432,83 @@ class Tracker:
             values=values,
             vectors=vectors.T,
             residuals=r,
-            bounds=np.column_stack([ritz - slack, ritz + half + slack]),
+            bounds=np.column_stack([ritz - slack, np.minimum(values + half, ritz + r) + slack]),
             converged=converged,
             matvecs=source.count,
             dtype=str(source.dtype),
             tol=tol,
-            method=f"recycled spectral model, memory {self._m}",
+            method=f"recycled spectral model, memory {self._rows(n)}",
             notes=notes,
         )
 
     # -- memory ---------------------------------------------------------------------------------------------
 
-    def _prepare(self, n: int, dtype: np.dtype[Any]) -> Vector:
-        """The buffer whose first rows are Q, allocated once."""
-        old = self._buffer
-        if old is not None and old.shape[1] == n and old.dtype == dtype:
+    def _prepare(self, n: int, dtype: np.dtype[Any]) -> Basis:
+        """The basis, allocated once; of another dtype when the tolerance asks for it, with the same rows."""
+        old = self._basis
+        if old is not None and old.n == n and old.dtype == dtype:
             return old
-        rows = min(n, self._m + self.settings.max_products) + 2
-        # Untouched rows of an empty array cost no memory; touched ones are kept from step to step, because
-        # faulting pages in again at each step costs more than the arithmetic.
-        new = np.empty((rows, n), dtype)
-        if old is not None and old.shape[1] == n:
-            new[: self._rows] = old[: self._rows]
+        new = Basis(min(n, self._rows(n) + self.settings.max_products) + 2, n, dtype)
+        if old is not None and old.n == n:
+            new.rows(self._memory.rows)[:] = old.rows(self._memory.rows)
         else:
-            self._forget()
-        self._buffer = new
+            self._memory.forget()
+        self._basis = new
         return new
 
-    def _append_random(self, Q: Vector, M: int) -> int:
+    def _rows(self, n: int) -> int:
+        """m, the rows kept from step to step."""
+        k = self.settings.k
+        return max(self.settings.memory or k + (15 if n <= LARGE else 11), k + 1)
+
+    def _random(self, basis: Basis, M: int) -> int:
+        """Rows after a random direction has been added, M where none is left."""
         rng = np.random.default_rng([self.settings.seed, self.measured, M])
-        v = rng.standard_normal(Q.shape[1])
-        return self._append(Q, M, v)
+        return M + basis.append(rng.standard_normal(basis.n), M)
 
-    @staticmethod
-    def _append(Q: Vector, M: int, v: Any) -> int:
-        norm = float(np.linalg.norm(v))
-        if not (math.isfinite(norm) and norm > 0) or len(Q) <= M:
-            return M
-        q = (v / norm).astype(Q.dtype)
-        for _ in range(2):
-            q -= (Q[:M] @ q) @ Q[:M]
-        rest = float(np.linalg.norm(q))
-        if rest < 1e-3:
-            return M
-        np.multiply(q, 1.0 / rest, out=Q[M])
-        return M + 1
-
-    def _keep(self, Q: Vector, C: Float, lam: Float, Z: Float, coordinates: Float, out: Vector) -> None:
-        """Choose what the memory holds from now on, and write the rows ``coordinates``ᵀQ to ``out``.
+    def _keep(self, basis: Basis, point: Products, have: int) -> Vector:
+        """Choose what the memory holds from now on; returns the first Ritz vectors as rows.
 
         The wanted vectors of the last points and their first rivals come first: at the edge of stability the next
         one lies far closer to their span than to the last one alone. The rest are the model's Ritz vectors
-        of largest value on their complement. All are rotated to Ritz vectors, ascending.
+        of largest value on their complement.
         """
-        M, k = len(Z), self.settings.k
-        m, rows = min(self._m, M), self._rows
-        A = (Z * lam) @ Z.T
-        past = np.zeros((M, self._history.shape[1]))
-        past[:rows] = self._history
+        M, k, memory = point.M, self.settings.k, self._memory
+        m = min(self._rows(basis.n), M)
+        past = np.zeros((M, memory.history.shape[1]))
+        past[: memory.rows] = memory.history
         first = min(k + 1, M)
-        past = np.concatenate([Z[:, -1 : -1 - first : -1], past], axis=1)
+        past = np.concatenate([point.Z[:, ::-1][:, :first], past], axis=1)
         past = past[:, : max(k, min(HISTORY * first, m // 2))]
-        basis, R = np.linalg.qr(past)
-        basis = basis[:, np.abs(np.diag(R)) > 1e-4][:, :m]  # a vector that has not moved is in the span already
-        shift = 2 * float(np.abs(lam).max(initial=0.0)) + 1.0
-        P = np.eye(M) - basis @ basis.T
-        others = np.linalg.eigh(P @ A @ P - shift * (basis @ basis.T))[1][:, ::-1]
-        W = np.concatenate([basis, others[:, : m - basis.shape[1]]], axis=1)
-        mu, U = np.linalg.eigh(W.T @ A @ W)
-        W = W @ U
-        stale = W - C @ (C.T @ W)
-        ages = np.zeros(M)
-        if rows:
-            ages[:rows] = self._ages + 1.0
-        self._ages = (stale**2).T @ ages
-        self._models = [np.diag(mu), *(W[:rows].T @ G @ W[:rows] for G in self._models[:TRENDS])]
-        self._history = W.T @ past
-        self._truncate(Q, np.concatenate([W, coordinates], axis=1).T.astype(Q.dtype), m, out)
-
-    def _truncate(self, Q: Vector, W: Vector, m: int, out: Vector) -> None:
-        """Replace Q by the first m rows of WQ and write the others to ``out``.
-
-        Block by block, so that each part of Q is read and written once while it is in the cache.
-        """
-        M = W.shape[1]
-        for i in range(0, Q.shape[1], BLOCK):
-            part = W @ Q[:M, i : i + BLOCK]
-            Q[:m, i : i + BLOCK] = part[:m]
-            out[:, i : i + BLOCK] = part[m:]
-        self._rows = m
+        span, triangle = np.linalg.qr(past)
+        span = span[:, np.abs(np.diag(triangle)) > 1e-4][:, :m]  # what has not moved is in the span already
+        shift = 2 * float(np.abs(point.lam).max(initial=0.0)) + 1.0
+        P = np.eye(M) - span @ span.T
+        others = np.linalg.eigh(P @ point.model @ P - shift * (span @ span.T))[1][:, ::-1]
+        drop = others[:, m - span.shape[1] : M - span.shape[1]]
+        out = np.empty((have, basis.n), basis.dtype)
+        H = basis.reduce(drop, point.C @ point.S[:, ::-1][:, :have], out)
+        memory.carry(H, point.C, point.model, past)
+        return out
 
     # -- state ----------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Vector]:
         """All that the next measurements depend on, as arrays (for a checkpoint)."""
-        Q = np.zeros((0, 0)) if self._buffer is None else self._buffer[: self._rows].copy()
-        return {
-            "Q": Q,
-            "models": np.array(self._models),
-            "history": self._history.copy(),
-            "normal": self._normal.copy(),
-            "ages": self._ages.copy(),
-            "counts": np.array([self.measured, self.total_matvecs, self._last_step, self._waited], dtype=np.int64),
-            "floats": np.array([self._last_ratio, self._drift, self._rival_drift, self._last_value]),
-        }
+        Q = np.zeros((0, 0)) if self._basis is None else self._basis.rows(self._memory.rows).copy()
+        counts = [self.measured, self.total_matvecs, self._last_step, self._waited, self._young]
+        floats = [self._last_ratio, self._drift, self._rival_drift, self._change, *self._last]
+        return {"Q": Q, **self._memory.state(), "counts": np.array(counts, np.int64), "floats": np.array(floats)}
 
     def restore(self, state: Mapping[str, Vector]) -> None:
         """Continue from :meth:`state`; the settings are the constructor's."""
         Q = np.asarray(state["Q"])
-        self._forget()
+        self._memory.forget()
         if Q.size:
-            self._prepare(Q.shape[1], Q.dtype)[: len(Q)] = Q
-            self._rows = len(Q)
-        self._models = list(np.array(state["models"], dtype=np.float64))
-        self._history = np.array(state["history"], dtype=np.float64)
-        self._normal = np.array(state["normal"], dtype=np.float64)
-        self._ages = np.array(state["ages"], dtype=np.float64)
-        self.measured, self.total_matvecs, self._last_step, self._waited = (int(c) for c in state["counts"])
-        self._last_ratio, self._drift, self._rival_drift, self._last_value = map(float, state["floats"])
+            self._prepare(Q.shape[1], Q.dtype).rows(len(Q))[:] = Q
+        self._memory.restore(state)
+        self.measured, self.total_matvecs, self._last_step, self._waited, self._young = (
+            int(c) for c in state["counts"]
+        )
+        self._last_ratio, self._drift, self._rival_drift, self._change = map(float, state["floats"][:4])
+        self._last = np.array(state["floats"][4:], dtype=np.float64)

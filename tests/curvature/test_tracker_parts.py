@@ -1,0 +1,214 @@
+"""Propositions about the tracker's parts: its basis, its memory and its error estimate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eoslab.curvature import FunctionOperator, Tracker
+from eoslab.curvature.basis import Basis
+from eoslab.curvature.memory import Memory
+from eoslab.curvature.products import Products
+
+N = 60
+
+
+def basis(rng: np.random.Generator, M: int, n: int = 9000) -> tuple[Basis, np.ndarray]:
+    """M orthonormal rows, more columns than one block."""
+    Q = np.linalg.qr(rng.standard_normal((n, M)))[0].T
+    out = Basis(M + 2, n, np.dtype(np.float64))
+    out.rows(M)[:] = Q
+    return out, Q
+
+
+@given(st.integers(1, 9), st.integers(0, 8), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_reducing_leaves_an_orthonormal_basis_of_the_complement_and_the_map_of_coordinates(M, r, seed):
+    rng = np.random.default_rng(seed)
+    r = min(r, M - 1)
+    b, Q = basis(rng, M)
+    drop = np.linalg.qr(rng.standard_normal((M, max(r, 1))))[0][:, :r]
+    wanted, out = rng.standard_normal((M, 2)), np.empty((2, Q.shape[1]))
+    H = b.reduce(drop, wanted, out)
+    new = b.rows(M - r)
+    assert np.abs(new @ new.T - np.eye(M - r)).max() < 1e-13
+    assert np.abs(new @ (drop.T @ Q).T).max(initial=0.0) < 1e-13
+    assert np.abs(out - wanted.T @ Q).max() < 1e-13
+    assert np.abs(H.T @ Q - new).max() < 1e-13
+
+
+def test_reducing_by_directions_already_last_moves_nothing_and_by_the_first_ones_stays_orthonormal():
+    """The two ends of the polar decomposition: EᵀD = I and EᵀD = 0."""
+    for drop in (np.eye(6)[:, 4:], np.eye(6)[:, :2]):
+        b, Q = basis(np.random.default_rng(0), 6)
+        b.reduce(drop, np.eye(6)[:, :1], np.empty((1, Q.shape[1])))
+        new = b.rows(4)
+        assert np.abs(new @ new.T - np.eye(4)).max() < 1e-14
+        assert np.abs(new @ (drop.T @ Q).T).max() < 1e-14
+
+
+def test_what_is_absorbed_is_the_vector():
+    rng = np.random.default_rng(1)
+    b, Q = basis(rng, 5)
+    y = rng.standard_normal(Q.shape[1])
+    h, rest = b.absorb(y, 5, 0.0)
+    assert np.abs(h @ Q + rest * b.rows(6)[5] - y).max() < 1e-12
+    assert np.abs(b.rows(6) @ b.rows(6).T - np.eye(6)).max() < 1e-14
+    assert not b.append(Q[0] + Q[1], 5)  # nothing of it is new
+
+
+def test_a_basis_with_rounding_errors_is_made_orthonormal_without_turning():
+    rng = np.random.default_rng(2)
+    b, Q = basis(rng, 5)
+    b.rows(5)[:] = Q + 1e-4 * rng.standard_normal(Q.shape) / np.sqrt(Q.shape[1])
+    b.renew(5)
+    assert np.abs(b.rows(5) @ b.rows(5).T - np.eye(5)).max() < 1e-14
+    assert np.abs(b.rows(5) @ Q.T - np.eye(5)).max() < 1e-3
+
+
+def test_the_basis_stays_orthonormal_along_a_long_run_in_single_precision():
+    """What rows lack in orthogonality must not feed on itself: with one projection per product it grows tenfold a
+    generation, and values exceed the largest eigenvalue after some hundred steps."""
+    tracker, worst = Tracker(tol=1e-3), 0.0
+    for t in np.linspace(0.0, 20.0, 600):
+        A = turning(t).astype(np.float32)
+        r = tracker.measure(A)
+        worst = max(worst, abs(r.values[0] / np.linalg.eigvalsh(A.astype(float))[-1] - 1))
+    Q = tracker.state()["Q"].astype(np.float64)
+    assert np.abs(Q @ Q.T - np.eye(len(Q))).max() < 1e-5
+    assert worst <= 1e-3
+
+
+def one_point(rng: np.random.Generator, products: int) -> tuple[np.ndarray, np.ndarray, Products]:
+    """A symmetric H in N coordinates, an old model of it, and some exact products at the new point."""
+    H = rng.standard_normal((N, N))
+    H = (H + H.T) / 2
+    E = rng.standard_normal((N, N)) * 0.1
+    old = H + (E + E.T) / 2
+    memory = Memory()
+    memory.models, memory.age, memory.new = [old], np.zeros((N, N)), np.zeros((N, N))
+    memory.history = np.zeros((N, 0))
+    point = Products(N + 1, memory)
+    point.set_base(old)
+    C = np.linalg.qr(rng.standard_normal((N, products)))[0]
+    for c in C.T:
+        point.add(c, H @ c, 0.0)
+    return H, old, point
+
+
+@given(st.integers(1, 8), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_the_corrected_model_reproduces_each_product_and_is_the_nearest_that_does(products, seed):
+    rng = np.random.default_rng(seed)
+    H, old, point = one_point(rng, products)
+    B, C = point.model, point.C
+    assert np.abs(B @ C - H @ C).max() < 1e-10
+    assert np.abs(B - B.T).max() < 1e-10
+    P = np.eye(N) - C @ C.T
+    assert np.abs(P @ (B - old) @ P).max() < 1e-10  # the least change touches nothing else
+    assert np.linalg.norm(B - old) <= np.linalg.norm(H - old) * (1 + 1e-12)
+
+
+def test_the_error_estimate_is_nought_for_an_eigenvector_and_grows_with_the_doubt():
+    H = np.diag(np.r_[2.0, 1.8, np.linspace(0, 1, N - 2)])
+    memory = Memory()
+    memory.models, memory.age, memory.new = [H], np.zeros((N, N)), np.zeros((N, N))
+    memory.history = np.zeros((N, 0))
+    exact = Products(N + 1, memory)
+    exact.set_base(H)
+    exact.add(np.eye(N)[0], H[0], 0.0)
+    assert exact.errors(1, 0.1, 0.8)[0] == pytest.approx(0.0, abs=1e-12)
+    v = np.eye(N)[0] + 0.1 * np.eye(N)[1]
+    v /= np.linalg.norm(v)
+    found = []
+    for change in (0.001, 0.01, 0.05):
+        point = Products(N + 1, memory)
+        point.set_base(H)
+        point.add(v, H @ v, 0.0)
+        found.append(float(point.errors(1, change, 0.8)[0]))
+    assert 0 < found[0] < found[1] < found[2]
+    assert point.lam[-1] == pytest.approx(2.0, abs=1e-3)  # the model's correction is right, the Ritz value is not
+    assert point.theta[-1] < 1.9990
+
+
+def test_a_mode_of_the_model_that_no_product_has_confirmed_counts_as_error():
+    """A model that remembers an eigenvalue above the one found: λ(B) is that memory, not a measurement."""
+    H = np.diag(np.r_[2.0, 1.0, np.zeros(N - 2)])
+    wrong = H.copy()
+    wrong[1, 1] = 2.5
+    memory = Memory()
+    memory.models, memory.age, memory.new = [wrong], np.zeros((N, N)), np.zeros((N, N))
+    memory.history = np.zeros((N, 0))
+    point = Products(N + 1, memory)
+    point.set_base(wrong)
+    v = np.eye(N)[0] + 1e-3 * np.eye(N)[1]
+    v /= np.linalg.norm(v)
+    h = H @ v
+    point.add(v, h, 0.0)
+    assert point.lam[-1] > 2.4
+    # never above what the residual proves, but all of that
+    assert point.errors(1, 0.01, 0.8)[0] == pytest.approx(float(np.linalg.norm(h - (v @ h) * v)), rel=1e-6)
+
+
+def test_ages_count_measurements_and_what_was_never_multiplied_stays_new():
+    rng = np.random.default_rng(3)
+    memory = Memory()
+    C = np.eye(5)[:, :2]
+    for step in range(3):
+        H = np.eye(5)
+        memory.carry(H, C if step == 0 else C[:, :1], np.eye(5), np.eye(5)[:, :1])
+    assert memory.age[0, 0] == pytest.approx(0.0)
+    assert memory.age[1, 1] == pytest.approx(2.0)  # multiplied at the first of three points
+    assert np.diag(memory.new) == pytest.approx([0, 0, 1, 1, 1])
+    v = rng.standard_normal(5)
+    v /= np.linalg.norm(v)
+    doubt = memory.doubt(5, 0.1, 0.7)
+    assert v @ doubt @ v == pytest.approx(0.1 * (1 + v @ memory.age @ v) + 0.7 * (v @ memory.new @ v))
+
+
+def turning(t: float) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    U, K = np.linalg.qr(rng.standard_normal((N, N)))[0], rng.standard_normal((N, N)) / 8
+    U = np.linalg.qr(np.eye(N) + 0.1 * t * (K - K.T))[0] @ U
+    return (U * np.r_[2.0, 1.9, 1.8, np.linspace(0.0, 1.0, N - 3)]) @ U.T * (1 + 0.05 * np.sin(3 * t))
+
+
+@pytest.mark.parametrize("error", [1e-3, 1e-5])
+def test_rough_products_are_used_for_what_only_corrects_and_the_truth_stays_within_the_bounds(error):
+    rng, exact, rough = np.random.default_rng(5), 0, 0
+    tracker, plain = Tracker(tol=1e-3), Tracker(tol=1e-3, rough=False)
+    for t in np.linspace(0.0, 2.0, 60):
+        A = turning(t)
+        S = rng.standard_normal((N, N))
+        S *= error * 2.0 / np.linalg.norm(S, 2)
+
+        def product(v, A=A):
+            nonlocal exact
+            exact += 1
+            return A @ v
+
+        def cheap(v, A=A, S=S):
+            nonlocal rough
+            rough += 1
+            return (A + S) @ v
+
+        r = tracker.measure(FunctionOperator(product, N, np.float64, cheap, error))
+        truth = np.linalg.eigvalsh(A)[-1]
+        assert r.values[0] == pytest.approx(truth, rel=1e-3)
+        assert r.bounds[0, 0] <= truth <= r.bounds[0, 1]
+        plain.measure(A)
+    assert exact + rough == tracker.total_matvecs
+    assert rough > 30  # about one of two products of a warm step
+    assert exact < 60 + 30
+    assert tracker.total_matvecs <= 1.3 * plain.total_matvecs
+
+
+def test_without_a_memory_every_product_is_exact():
+    def never(v):
+        raise AssertionError("a rough product in a cold solve")
+
+    A = turning(0.0)
+    r = Tracker(tol=1e-3).measure(FunctionOperator(lambda v: A @ v, N, np.float64, never, 1e-3))
+    assert r.values[0] == pytest.approx(2.0, rel=1e-3)
