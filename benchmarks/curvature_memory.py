@@ -67,7 +67,7 @@ def child(name: str, mode: str) -> None:
         else:
             gradient = o.loss_and_grad(w)[1]
         w = (w - task.lr * gradient).astype(w.dtype)
-    basis = 0 if tracker._buffer is None else tracker._buffer.nbytes
+    basis = 0 if tracker._basis is None else tracker._basis.nbytes
     print(json.dumps({"bytes": resident("VmHWM") - before, "basis": basis, "n": o.n}))
 
 

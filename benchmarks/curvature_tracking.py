@@ -15,7 +15,7 @@ import numpy as np
 from curvature_points import paper_recipe
 from curvature_tasks import Task, cpu, double, gd_step, reference, tasks
 
-from eoslab.curvature import FunctionOperator, Tracker
+from eoslab.curvature import Tracker, hessian
 
 __all__ = ["tracking"]
 
@@ -64,12 +64,11 @@ def track(task: Task, k: int, checks: Checks | None) -> tuple[float, float, Any]
         if step % 10 == 0:
             plain.append(cpu(lambda w=w: o.loss_and_grad(w))[0])
         start = time.process_time()
-        point = o.at(w)
-        r = tracker.measure(FunctionOperator(point.hvp, o.n, o.numpy_dtype))
+        r = tracker.measure(hessian(o, w))
         total += time.process_time() - start
         if checks is not None:
             checks.see(step, w, r)
-        w = (w - task.lr * point.grad).astype(w.dtype)
+        w = (w - task.lr * o.grad(w)).astype(w.dtype)
     return tracker.total_matvecs / task.steps, total / task.steps / float(np.median(plain)) - 1.0, w
 
 

@@ -41,6 +41,10 @@ class Basis:
         return int(self._buffer.shape[1])
 
     @property
+    def nbytes(self) -> int:
+        return int(self._buffer.nbytes)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         return self._buffer.dtype
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from eoslab.core.errors import BadData, InvalidArgument, UnknownName, whole
 from eoslab.core.vocabulary import EVENTS
@@ -218,6 +219,9 @@ class NetworkRun:
         )
         reporter: _Reporter | None = None
         begun = False
+        # NumPy's threads, waiting between the tracker's small eigenproblems, take the cores from PyTorch's: on two
+        # cores a step took three times as long.
+        threads = threadpool_limits(1, user_api="blas")
         try:
             for record in records:
                 self._take(record)
@@ -252,6 +256,7 @@ class NetworkRun:
                 reporter.journal.failed(error, self.rows.columns["step"][-1])
             raise
         finally:
+            threads.restore_original_limits()
             if reporter is not None:
                 reporter.journal.close()
 
