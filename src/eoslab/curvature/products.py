@@ -14,8 +14,8 @@ Float = NDArray[np.float64]
 #: Gaps below this share of the eigenvalue are not trusted to be smaller; mixing such neighbours moves the
 #: eigenvalue by less.
 FLOOR = 0.01
-#: Without a memory: no gap is believed to be larger than this share of θ, and that of what is not in the space.
-CEILING, OUTSIDE = 0.05, 0.1
+#: Without a memory: the gap believed of what has not been multiplied, as a share of θ.
+OUTSIDE = 0.1
 
 
 class Products:
@@ -109,7 +109,7 @@ class Products:
     # -- errors ---------------------------------------------------------------------------------------------
 
     def errors(self, k: int, change: float, unknown: float) -> Float:
-        """Estimated error of the values λ(B), relative to nothing: in units of H.
+        """Estimated error of the k largest values λ(B), in units of H.
 
         The Ritz pair (θ, u) has the residual r, orthogonal to C. To second order the eigenvalue is
         θ + rᵀ(θ − K)⁻¹r, with K = H on the complement of C, of which the model knows ``rest``. The error is what
@@ -135,10 +135,7 @@ class Products:
         return np.asarray(np.minimum(out, np.sqrt((R * R).sum(0))))
 
     def cold_errors(self, k: int) -> Float:
-        """The same without a memory: Σ_j ρ_j²/gap_j with gaps that are small rather than right.
-
-        ρ_j are the components of the residual on what has been seen but not multiplied, of value 0.
-        """
+        """The same without a memory: r² over a gap that is small rather than right, and at most r."""
         theta, R = self.pairs(k)
         square = (R * R).sum(0)
         size = np.maximum(np.abs(theta), np.finfo(np.float64).tiny)

@@ -124,14 +124,23 @@ class Point:
         if norm == 0.0:
             return np.zeros(o.n, o.numpy_dtype)
         eps = FD_STEP[o.dtype]
-        # A step of ε in a direction of length 1, but never below the spacing of the numbers of w.
-        h = eps * max(1.0, float(np.abs(self.w).max(initial=0.0)))
-        w, u = self.w.astype(np.float64), v.astype(np.float64) / norm
-        ahead = o.loss_and_grad(w + h * u)[1].astype(np.float64)
-        if o.dtype == torch.float64:
-            back = o.loss_and_grad(w - h * u)[1]
-            return (ahead - back) * (norm / (2 * h))
-        return ((ahead - self.grad) * (norm / h)).astype(o.numpy_dtype)
+        if o.dtype == torch.float32:
+            return self._ahead(v, norm, eps)
+        h = self._step(eps)
+        u = v / norm
+        return (o.loss_and_grad(self.w + h * u)[1] - o.loss_and_grad(self.w - h * u)[1]) * (norm / (2 * h))
+
+    def _step(self, eps: float) -> float:
+        """A step of ε in a direction of length 1, but never below the spacing of the numbers of w."""
+        return eps * max(1.0, self._largest)
+
+    def _ahead(self, v: Vector, norm: float, eps: float) -> Vector:
+        """(∇L(w + hv) − ∇L(w))/h with h|v| = the step of ε."""
+        h = self._step(eps) / norm
+        ahead = self.objective.loss_and_grad(self.w + np.asarray(h, self.w.dtype) * v)[1]
+        ahead -= self.grad
+        ahead *= 1.0 / h
+        return ahead
 
     @property
     def rough_error(self) -> float:
@@ -145,11 +154,7 @@ class Point:
         norm = float(np.linalg.norm(v))
         if norm == 0.0:
             return np.zeros_like(self.w)
-        h = ROUGH_STEP[o.dtype] * max(1.0, self._largest) / norm
-        ahead = o.loss_and_grad(self.w + np.asarray(h, self.w.dtype) * v)[1]
-        ahead -= self.grad
-        ahead *= 1.0 / h
-        return ahead
+        return self._ahead(v, norm, ROUGH_STEP[o.dtype])
 
     def self_test(self, seed: int = 0) -> float:
         """Relative distance between an exact product and a difference, for a random unit vector."""
