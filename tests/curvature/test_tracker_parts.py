@@ -205,6 +205,41 @@ def test_rough_products_are_used_for_what_only_corrects_and_the_truth_stays_with
     assert tracker.total_matvecs <= 1.3 * plain.total_matvecs
 
 
+@pytest.mark.parametrize(("error", "trusted"), [(2e-5, True), (5e-3, False)])
+def test_rough_products_are_trusted_with_the_value_while_they_are_seen_to_be_good_enough(error, trusted):
+    """A bias of the same sign in every product, as that of a one-sided difference: the value is off by up to
+    ``error``, and what the comparisons showed of it is in the bounds."""
+    exact, rng = [0], np.random.default_rng(6)
+    bias = rng.standard_normal((N, N))
+    bias = (bias + bias.T) / np.linalg.norm(bias + bias.T, 2)
+    tracker = Tracker(tol=1e-3, reseed=0)
+    for t in np.linspace(0.0, 4.0, 80):
+        A = turning(t)
+
+        def product(v, A=A):
+            exact[0] += 1
+            return A @ v
+
+        r = tracker.measure(FunctionOperator(product, N, np.float64, lambda v, A=A: (A + error * bias) @ v, 5e-3))
+        truth = np.linalg.eigvalsh(A)[-1]
+        assert r.bounds[0, 0] <= truth <= r.bounds[0, 1]
+        assert abs(r.values[0] / truth - 1) <= 1e-3
+    if trusted:  # a cold solve, comparisons, and steps in which the value turns around
+        assert exact[0] < 80 * 0.6
+    else:
+        assert exact[0] >= 80
+
+
+def test_a_value_that_moves_by_less_than_the_error_of_rough_products_is_taken_exactly():
+    A, rng = turning(0.0), np.random.default_rng(7)
+    rough = A + 1e-4 * np.diag(rng.standard_normal(N))
+    tracker = Tracker(tol=1e-3)
+    for t in range(40):
+        H = A * (1 + 1e-6 * t)
+        r = tracker.measure(FunctionOperator(lambda v, H=H: H @ v, N, np.float64, lambda v: rough @ v, 1e-3))
+        assert r.values[0] == pytest.approx(2.0 * (1 + 1e-6 * t), rel=1e-6)
+
+
 def test_without_a_memory_every_product_is_exact():
     def never(v):
         raise AssertionError("a rough product in a cold solve")

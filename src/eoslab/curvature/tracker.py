@@ -6,7 +6,7 @@ m orthonormal vectors Q (:mod:`.basis`), and in their coordinates the matrices G
 and how far each direction can be trusted (:mod:`.memory`). At a new point it
 
 1. multiplies the top vector of the prediction G(t−1) + a (G(t−1) − G(t−2)) + b (G(t−2) − G(t−3)) + …, with the
-   coefficients that fit the products of the last points best: y = Hv, exact;
+   coefficients that fit the products of the last points best: y = Hv;
 2. takes of the last model and the predicted one that which fits y better, and corrects it by the symmetric
    least-change update so that it reproduces every product taken at this point (:mod:`.products`), the part of y
    outside Q becoming a new basis vector;
@@ -16,15 +16,17 @@ and how far each direction can be trusted (:mod:`.memory`). At a new point it
 4. multiplies the correction of the wanted vector, unless the estimate is far below ``tol``, and then the mode
    that may have risen highest since it was last looked at: an eigenvector that is not coupled to the wanted ones
    shows in no residual. It stops when the wanted values are known to ``tol`` and the first rival well enough to
-   tell that it lies below.
+   tell that it lies below, or its share of the products is spent.
 
 With an empty memory this is Lanczos. With one, the correction (B − θ)⁻¹r already knows the neighbouring
 eigenvalues from earlier steps, and these near-degenerate neighbours (1–4 % apart at the edge of stability) are
 what makes plain Krylov steps slow.
 
-An operator may offer a cheaper product, ``rough(v)``, with its relative error ``rough_error``. The first product
-of each wanted pair is exact; the others only correct, so that their errors enter by the square of a small
-component, which is bounded and added to the stated bounds; where it is not small the product is repeated exactly.
+An operator may offer a cheaper product, ``rough(v)``, with its relative error ``rough_error``. From time to time
+the first product is taken both ways; as long as the difference seen is well below ``tol``, all products are rough,
+and twice that difference is added to the stated bounds. Otherwise the first product of each wanted pair is exact;
+the others only correct, so that their errors enter by the square of a small component, which is bounded and added
+to the stated bounds, and where it is not small the product is repeated exactly.
 
 The error is an estimate: what a residual proves is that some eigenvalue lies within r of θ, and what a Ritz value
 proves is θ_1 ≤ λ_1. Each result carries both.
@@ -50,6 +52,7 @@ from eoslab.curvature.memory import HISTORY, Memory
 from eoslab.curvature.operator import Counted, as_operator
 from eoslab.curvature.products import Products
 from eoslab.curvature.result import EigenResult
+from eoslab.curvature.trust import Trust
 
 __all__ = ["Tracker", "TrackerSettings"]
 
@@ -59,7 +62,7 @@ Float = NDArray[np.float64]
 #: The estimate is asked to be below this share of tol, for what the model does not know.
 SAFETY = 0.7
 #: An estimate below this share of tol is let be; above it the correction of the vector is multiplied.
-CALM = 0.05
+CALM = 0.1
 #: The curvature that a direction never multiplied may have, as a share of the eigenvalue; the larger figure holds
 #: for the first measurements after a start, when much of what Q spans is only half resolved.
 UNKNOWN, UNKNOWN_YOUNG, YOUNG = 0.75, 0.9, 12
@@ -67,23 +70,27 @@ UNKNOWN, UNKNOWN_YOUNG, YOUNG = 0.75, 0.9, 12
 CHANGE, FADE = 0.03, 0.8
 #: The first rival is solved to this share of its distance from the wanted ones, and never more accurately than
 #: RIVAL·θ; this share of its residual counts as error, because a mixture of two neighbours looks too small.
-#: At most RIVAL_PRODUCTS product of a step goes to it alone after the third.
-RIVAL_SHARE, RIVAL, RIVAL_RESIDUAL, RIVAL_PRODUCTS = 0.8, 0.007, 0.3, 1
+#: After the third product one goes to it alone, and one for each RIVAL_TURN taken: where the wanted pairs needed
+#: many, the Hessian has changed much, and the rivals with it.
+RIVAL_SHARE, RIVAL, RIVAL_RESIDUAL, RIVAL_TURN = 0.8, 0.007, 0.3, 4
 #: Without a memory nothing tells how close the neighbours are: such a point is solved to this share of tol, and
 #: the first rival to this share of θ.
 COLD, COLD_RIVAL = 0.1, 0.01
 #: A rival may close in by at least this share of the eigenvalue per measurement, and one that never was
 #: multiplied may lie this share higher.
 CLOSING, HIDDEN = 0.005, 0.2
-#: An eigenvalue whose mean drift is below this share of tol stands still.
-STILL = 0.01
-#: Products of a reseeding: Lanczos steps from a random direction outside of the memory.
-EXPLORE = 8
+#: A look at the rivals waits until one that closes in at twice the eigenvalue's drift has come up by this share of
+#: tol, and at most so many times the measurements asked for.
+SLOW, WAIT = 0.25, 8
+#: Products of a reseeding: Lanczos steps from a random direction outside of the memory. The first one comes after
+#: this many measurements: in the first steps eigenvectors turn so fast that the memory holds some only in part,
+#: with values far too low, and none of the looks at what it knows would find them when they rise.
+EXPLORE, EARLY = 8, 10
 #: Measurements after which the basis is orthonormalised anew.
 RENEW = 100
 #: Parameters from which the memory is smaller.
 LARGE = 200_000
-#: Errors of rough products may use up this share of tol.
+#: Errors of rough products that only correct may use up this share of tol.
 ROUGH = 0.2
 
 
@@ -94,16 +101,16 @@ class TrackerSettings:
     Attributes:
         k: number of largest eigenvalues.
         tol: relative error of each.
-        memory: recycled vectors m; each costs n numbers and five passes per product. If 0, k + 15, and k + 11
+        memory: recycled vectors m; each costs n numbers and three passes per product. If 0, k + 15, and k + 11
             above 200,000 parameters, where passes over memory cost as much as products.
         max_products: budget per step; a step that exhausts it reports converged = False.
         max_cost: budget per step in gradient steps, if ``product_cost`` is told; the smaller budget holds.
         product_cost: price of one product in gradient steps.
-        reseed: every so many measurements eight more products search from a random direction outside of the
-            memory, as a guard against locking on to the wrong pair; 0 never.
-        refresh: at the latest every so many measurements (eight times as many while the eigenvalue stands
-            still) a product goes to the remembered mode below the wanted ones that may have risen highest, which
-            could otherwise overtake unnoticed; 0 never.
+        reseed: every so many measurements, and once after the first ten, eight more products search from a
+            random direction outside of the memory, as a guard against locking on to the wrong pair; 0 never.
+        refresh: at the latest every so many measurements (up to eight times as many while the eigenvalue moves
+            by less than ``tol``/8) a product goes to the remembered mode below the wanted ones that may have
+            risen highest, which could otherwise overtake unnoticed; 0 never.
         every: measure each this many steps, away from the threshold.
         dense: within this relative distance of the threshold measure each step.
         loosen: far from the threshold (by more than ``dense``) the tolerance is multiplied by this.
@@ -174,6 +181,7 @@ class Tracker:
         self._drift = 0.0  # mean |Δθ_1| between measurements
         self._rival_drift = 0.0  # the change in units of H, fading more slowly
         self._last: Float = np.full(k, np.nan)  # the values of the measurement before
+        self._trust = Trust()
         self.measured = 0
         self.total_matvecs = 0
         self._last_step = -1
@@ -219,10 +227,12 @@ class Tracker:
         warm = memory.rows > 0
         if warm and self.measured % RENEW == 0:
             basis.renew(memory.rows)
-        explore = EXPLORE if s.reseed and self.measured and self.measured % s.reseed == 0 else 0
+        explore = EXPLORE if s.reseed and self._reseed_due(s.reseed) else 0
         look = warm and bool(s.refresh) and memory.rows > k and self._rival_due(k)
         pairs = min(k + 1 if look or not warm else k, n)  # to be solved for, the first rival among them
         rough = s.rough and warm and source.rough_error > 0
+        moved = self._drift / max(abs(self._last_value), float(np.finfo(np.float64).tiny))
+        compare, trusted = self._trust.decide(tol, source.rough_error, moved) if rough else (False, False)
         point = Products(basis.capacity, memory)
         predicted = memory.predict() if warm else np.zeros((0, 0))
         if not warm:
@@ -231,12 +241,16 @@ class Tracker:
         seen, alone, redo, finite = 0.0, 0, -1, True
         errors = np.zeros(0)
         while True:
-            exact = not rough or point.p < k or redo >= 0
-            y = source.matvec(basis.combine(x).astype(source.dtype, copy=False), exact)
+            exact = not rough or redo >= 0 or (point.p < k and not trusted)
+            v = basis.combine(x).astype(source.dtype, copy=False)
+            y = source.matvec(v, exact)
             norm = float(np.linalg.norm(y))
             if not math.isfinite(norm):
                 finite = False
                 break
+            if compare and point.p == 0 and norm > 0.0 and budget > 1:
+                off = (source.matvec(v, False) - y).astype(basis.dtype, copy=False)
+                self._trust.see(float(np.linalg.norm(basis.coordinates(off, point.M))) / norm)
             h, rest = basis.absorb(y.astype(basis.dtype, copy=False), point.M, 10 * precision * norm)
             if warm and point.p == 0:
                 point.set_base(memory.base(predicted, x, h))
@@ -262,7 +276,7 @@ class Tracker:
             unsolved = errors > np.maximum(wanted, floor)
             if warm and len(theta) > k and p > k + 1 and unsolved[k] and not unsolved[:k].any():
                 alone += 1
-                unsolved[k] = alone <= RIVAL_PRODUCTS
+                unsolved[k] = alone <= max(1, (p - alone + 1) // RIVAL_TURN)
             enough = p >= pairs and not unsolved.any() and (warm or p >= min(n, 3))
             if source.count >= budget or p >= n or point.M >= basis.capacity - 1:
                 break
@@ -274,7 +288,7 @@ class Tracker:
                 look, self._waited = False, 0
                 target = self._stale(point)
             if target is None and enough:
-                if rough and (column := self._too_rough(point, k, tol, source.rough_error)) >= 0:
+                if rough and not trusted and (column := self._too_rough(point, k, tol, source.rough_error)) >= 0:
                     redo, target = column, point.C[:, column].copy()
                 elif explore:
                     target = self._explore(basis, point, explore == EXPLORE)
@@ -296,13 +310,17 @@ class Tracker:
         self.measured += 1
         self._young = self._young + 1 if warm else 0
         self.total_matvecs += source.count
-        return self._result(basis, point, errors, source, tol, precision, finite)
+        rough_error = min(self._trust.error, source.rough_error) if trusted else source.rough_error
+        return self._result(basis, point, errors, source, tol, precision, rough_error, finite)
 
     @staticmethod
     def _too_rough(point: Products, k: int, tol: float, rough_error: float) -> int:
         """The column to repeat exactly, where errors of rough products may matter; −1 where they do not."""
         shares, column = point.roughness(k)
         return column if bool((rough_error * shares > ROUGH * tol).any()) else -1
+
+    def _reseed_due(self, reseed: int) -> bool:
+        return self.measured == min(EARLY, reseed) or (self.measured > 0 and self.measured % reseed == 0)
 
     # -- rivals ---------------------------------------------------------------------------------------------
 
@@ -317,11 +335,12 @@ class Tracker:
     def _rival_due(self, k: int) -> bool:
         """Whether a mode below the wanted ones may have overtaken since it was last multiplied."""
         self._waited += 1
-        still = self._drift <= STILL * self.settings.tol * abs(self._last_value)
-        if self._waited >= self.settings.refresh * (8 if still else 1):
+        slow = SLOW * self.settings.tol * abs(self._last_value)
+        wait = min(WAIT, int(slow / (2 * self._drift))) if self._drift > 0.0 else WAIT
+        if self._waited >= self.settings.refresh * max(1, wait):
             return True
         mu, reach, _ = self._reach()
-        return not still and bool(reach[:-k].max() >= mu[-k])
+        return wait <= 1 and bool(reach[:-k].max() >= mu[-k])
 
     @property
     def _last_value(self) -> float:
@@ -397,6 +416,7 @@ class Tracker:
         source: Counted,
         tol: float,
         precision: float,
+        rough_error: float,
         finite: bool,
     ) -> EigenResult:
         k, n = self.settings.k, source.n
@@ -409,7 +429,7 @@ class Tracker:
             theta, R = point.pairs(have)
             ritz[:have], r[:have], e[:have] = theta, np.linalg.norm(R, axis=0), errors[:have]
             scale = max(abs(float(point.theta[0])), abs(float(point.theta[-1])))
-            slack[:have] = scale * (10 * precision + source.rough_error * point.roughness(have)[0])
+            slack[:have] = scale * (10 * precision + rough_error * point.roughness(have)[0])
             if self._memory.rows:
                 self._memory.learn(point.C, point.Y)
             values[:have] = theta + np.clip(point.lam[::-1][:have] - theta, 0.0, r[:have])
@@ -497,7 +517,8 @@ class Tracker:
         """All that the next measurements depend on, as arrays (for a checkpoint)."""
         Q = np.zeros((0, 0)) if self._basis is None else self._basis.rows(self._memory.rows).copy()
         counts = [self.measured, self.total_matvecs, self._last_step, self._waited, self._young]
-        floats = [self._last_ratio, self._drift, self._rival_drift, self._change, *self._last]
+        floats = [self._last_ratio, self._drift, self._rival_drift, self._change]
+        floats += [*self._trust.state(), *self._last]
         return {"Q": Q, **self._memory.state(), "counts": np.array(counts, np.int64), "floats": np.array(floats)}
 
     def restore(self, state: Mapping[str, Vector]) -> None:
@@ -510,5 +531,7 @@ class Tracker:
         self.measured, self.total_matvecs, self._last_step, self._waited, self._young = (
             int(c) for c in state["counts"]
         )
-        self._last_ratio, self._drift, self._rival_drift, self._change = map(float, state["floats"][:4])
-        self._last = np.array(state["floats"][4:], dtype=np.float64)
+        floats = [float(x) for x in state["floats"]]
+        self._last_ratio, self._drift, self._rival_drift, self._change = floats[:4]
+        self._trust.restore(floats[4:6])
+        self._last = np.array(floats[6:])
