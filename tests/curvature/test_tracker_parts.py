@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from eoslab.curvature import FunctionOperator, Tracker
 from eoslab.curvature.basis import Basis
 from eoslab.curvature.memory import Memory
+from eoslab.curvature.passes import subtract_and_project
 from eoslab.curvature.products import Products
 
 N = 60
@@ -57,6 +58,24 @@ def test_what_is_absorbed_is_the_vector():
     assert np.abs(h @ Q + rest * b.rows(6)[5] - y).max() < 1e-12
     assert np.abs(b.rows(6) @ b.rows(6).T - np.eye(6)).max() < 1e-14
     assert not b.append(Q[0] + Q[1], 5)  # nothing of it is new
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(("dtype", "small"), [(np.float32, 1e-4), (np.float64, 1e-12)])
+def test_the_compiled_pass_subtracts_and_projects(dtype, small, kept, monkeypatch):
+    """Whether or not there is a place to keep the machine code."""
+    if not kept:
+        monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    loop = subtract_and_project.__wrapped__()
+    rng = np.random.default_rng(3)
+    S, y = rng.standard_normal((5, 2500)).astype(dtype), rng.standard_normal(2500).astype(dtype)
+    c, row, a = rng.standard_normal(5).astype(dtype), np.empty(2500, dtype), np.zeros(5)
+    square = loop(S, y, c, row, a)
+    exact = y.astype(float) - c.astype(float) @ S.astype(float)
+    size = float(np.linalg.norm(exact))
+    assert np.abs(row - exact).max() < small
+    assert square == pytest.approx(size**2, rel=small)
+    assert np.abs(a - S.astype(float) @ exact).max() < small * size * 10
 
 
 def test_a_basis_with_rounding_errors_is_made_orthonormal_without_turning():

@@ -22,8 +22,6 @@ def subtract_and_project() -> Callable[..., float]:
     """
     from numba import njit  # half a second that only a tracked run needs
 
-    # Sums may be reordered, so that they use vector registers; what is not finite is sorted out before.
-    @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
     def loop(S: Any, y: Any, c: Any, row: Any, a: Any) -> float:
         m, n = S.shape
         r = np.empty(STRIP, S.dtype)
@@ -49,4 +47,10 @@ def subtract_and_project() -> Callable[..., float]:
                 a[j] += t
         return square
 
-    return loop
+    # Sums may be reordered, so that they use vector registers; what is not finite is sorted out before.
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
+    try:
+        compiled: Callable[..., float] = njit(cache=True, **options)(loop)
+    except RuntimeError:  # no place to keep the machine code: compile for this process only
+        compiled = njit(**options)(loop)
+    return compiled
