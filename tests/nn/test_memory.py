@@ -154,6 +154,7 @@ SCRIPT = textwrap.dedent(
 )
 
 
+# A limit of the address space that counts what the process has already: elsewhere there is neither.
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits of the address space as Linux has them")
 def test_a_process_with_little_memory_gets_the_same_numbers():
     environment = os.environ | {"PYTHONPATH": str(Path(eoslab.__file__).parents[1]), "OMP_NUM_THREADS": "1"}

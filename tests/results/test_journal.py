@@ -93,6 +93,7 @@ def test_signs_of_life_are_rare(tmp_path):
     assert len(lines(tmp_path)) == 1
 
 
+# Elsewhere signal 0 would end the process asked for, so the journal does not ask and answers None.
 @pytest.mark.skipif(os.name != "posix", reason="asking for a process is for POSIX")
 def test_a_process_that_has_ended_is_gone(tmp_path):
     journal = Journal(tmp_path, START)

@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 
 import eoslab
 
+# The proposition is about the memory of the server, another process, which only /proc tells without more packages.
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 
 #: Messages over WebSockets, requests by HTTP, and streams of bytes that are no HTTP.
