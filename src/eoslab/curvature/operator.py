@@ -28,7 +28,7 @@ class FunctionOperator:
     """The operator of a function v ↦ Hv.
 
     ``rough``, if given, is a cheaper product with the relative error ``rough_error`` for unit vectors, which a
-    tracker takes for what only corrects.
+    tracker takes for what only corrects, and for all as far as comparisons with exact ones allow.
 
     >>> H = FunctionOperator(lambda v: 2.0 * v, 3)
     >>> H.matvec(np.ones(3)).tolist()

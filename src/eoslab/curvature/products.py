@@ -1,4 +1,4 @@
-"""The exact products of one point, and the model of the Hessian that they correct, in coordinates of a basis."""
+"""The products of one point, and the model of the Hessian that they correct, in coordinates of a basis."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ class Products:
         T = (T + T.T) / 2
         self.theta, self.S = np.linalg.eigh(T)
         self.off = np.eye(M) - C @ C.T
-        self.rest = self.off @ self._A[:M, :M] @ self.off
-        B = self.rest + Y @ C.T + C @ Y.T - C @ T @ C.T
+        rest = self.off @ self._A[:M, :M] @ self.off
+        self.rest = (rest + rest.T) / 2
+        B = rest + Y @ C.T + C @ Y.T - C @ T @ C.T
         self.lam, self.Z = np.linalg.eigh((B + B.T) / 2)
 
     def pairs(self, k: int) -> tuple[Float, Float]:
@@ -121,11 +122,11 @@ class Products:
         """
         theta, R = self.pairs(k)
         D = self.off @ self.memory.doubt(self.M, change, unknown) @ self.off
-        mu, W = np.linalg.eigh((self.rest + self.rest.T) / 2)
+        mu, W = np.linalg.eigh(self.rest)
         out = np.empty(len(theta))
         for i, t in enumerate(theta):
             size = max(abs(float(t)), float(np.finfo(np.float64).tiny))
-            high, X = np.linalg.eigh((self.rest + self.rest.T) / 2 + size * D)
+            high, X = np.linalg.eigh(self.rest + size * D)
             worst = float(((X.T @ R[:, i]) ** 2 / np.maximum(t - high, FLOOR * size)).sum())
             gap = t - mu
             near = gap <= 2 * FLOOR * size
