@@ -259,6 +259,19 @@ def test_a_value_that_moves_by_less_than_the_error_of_rough_products_is_taken_ex
         assert r.values[0] == pytest.approx(2.0 * (1 + 1e-6 * t), rel=1e-6)
 
 
+def test_an_eigenvalue_that_has_stood_still_for_thousands_of_steps_is_still_measured():
+    """Its mean drift fades until it is the smallest number there is."""
+    A, tracker = turning(0.0), Tracker(tol=1e-3)
+    for _ in range(5):
+        tracker.measure(A)
+    state = tracker.state()
+    drift = 1  # of state["floats"]: the ratio to the threshold, the mean drift, …
+    for smallest in (5e-324, 0.0):
+        state["floats"][drift] = smallest
+        tracker.restore(state)
+        assert tracker.measure(A).values[0] == pytest.approx(2.0, rel=1e-3)
+
+
 def test_without_a_memory_every_product_is_exact():
     def never(v):
         raise AssertionError("a rough product in a cold solve")

@@ -336,7 +336,7 @@ class Tracker:
         """Whether a mode below the wanted ones may have overtaken since it was last multiplied."""
         self._waited += 1
         slow = SLOW * self.settings.tol * abs(self._last_value)
-        wait = min(WAIT, int(slow / (2 * self._drift))) if self._drift > 0.0 else WAIT
+        wait = int(min(WAIT, slow / (2 * self._drift))) if self._drift > 0.0 else WAIT  # the quotient may be inf
         if self._waited >= self.settings.refresh * max(1, wait):
             return True
         mu, reach, _ = self._reach()
