@@ -61,8 +61,8 @@ def round_trip(page):
     raise AssertionError(f"the focus does not come back: {[at['name'] for at in found[-5:]]}")
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_every_view_is_reached_and_left_by_keyboard(page, view):
+def walk_through(page, view):
+    """Go to a view by keyboard, and once around: what it must offer is reached, and seen when it has the focus."""
     page.goto("/")
     page.locator('body:not([data-frame="0"])').wait_for()
     tab_to(page, view)
@@ -79,6 +79,17 @@ def test_every_view_is_reached_and_left_by_keyboard(page, view):
         assert at["inside"], at
     # the other views stay within reach
     assert set(VIEWS) <= set(names)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_reached_and_left_by_keyboard(page, view):
+    walk_through(page, view)
+
+
+@pytest.mark.parametrize("view", ["Live", "Runs"])
+def test_a_view_that_waits_for_its_list_of_runs_holds_no_focus_on_nothing(page, view):
+    page.route("**/api/runs*", lambda route: None)
+    walk_through(page, view)
 
 
 def test_a_run_is_changed_pinned_scrubbed_and_mapped_without_a_mouse(page):
