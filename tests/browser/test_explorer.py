@@ -107,6 +107,8 @@ def test_late_first_answer_is_explained_over_empty_axes(page):
     page.route_web_socket(re.compile("/ws$"), late)
     page.goto("/")
     expect(page.locator(".wait").first).to_contain_text("Compiling the kernel")
+    while not held:  # the server is itself late on a machine that does other things
+        page.wait_for_timeout(50)
     ws, message = held[0]
     ws.send(message)
     expect(page.locator(".wait")).to_have_count(0)
