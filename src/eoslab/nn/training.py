@@ -133,7 +133,7 @@ def train(
     eta, limit = rule.lr, rule.threshold.value
     w, memory, first = s.w.copy(), s.rule, s.first_loss
     for step in range(s.step, steps + 1):
-        clock = time.process_time()
+        clock = time.thread_time()
         last = step == steps
         measure = tracker is not None and (last or step == 0 or tracker.due(step))
         # A point with graph costs no more than a gradient, but memory: only where it is used.
@@ -154,7 +154,7 @@ def train(
         first = loss if math.isnan(first) else first
         finite = math.isfinite(loss) and bool(np.isfinite(g).all())
         dw, memory_after = rule.update(g_step, memory, step)
-        gradient_seconds = time.process_time() - clock
+        gradient_seconds = time.thread_time() - clock
         result: EigenResult | None = None
         sharpness = ratio = math.nan
         if finite and measure and tracker is not None:
@@ -180,7 +180,7 @@ def train(
             sharpness=sharpness,
             ratio=ratio,
             curvature=result,
-            seconds=time.process_time() - clock,
+            seconds=time.thread_time() - clock,
             gradient_seconds=gradient_seconds,
             extras=extras,
             state=TrainingState(done, w, memory, tracker.state() if tracker is not None else {}, first),
@@ -197,7 +197,8 @@ def train(
 def summary(records: list[Record]) -> dict[str, Any]:
     """What a finished run says in one line: crossing, mean ratio of the second half, cost of measuring.
 
-    ``cost_in_gradient_steps`` is the mean CPU time of measuring per step over that of the step itself.
+    ``cost_in_gradient_steps`` is the mean CPU time of measuring per step over that of the step itself, both of the
+    thread that trains: others that wait for their next share of work would be counted as working.
     """
     measured = [r for r in records if r.curvature is not None]
     crossing = next((r.step for r in measured if r.ratio >= 1), None)

@@ -185,7 +185,8 @@ def brief(ds: xr.Dataset) -> dict[str, Any]:
     ``first_crossing`` is the first measured step with η·S_eff at or above the threshold,
     ``mean_ratio_second_half`` the mean of η·S_eff over the threshold at the measured steps from the middle on,
     ``final`` the last step with S_eff as ``sharpness``; ``hvp_total`` and ``hvp_per_step`` count products with
-    single vectors; ``cost_in_gradient_steps`` is the mean extra CPU time a step in plain steps of this run.
+    single vectors; ``cost_in_gradient_steps`` is the mean extra CPU time a step, of the thread that trains, in
+    plain steps of this run.
     """
     step, eta = ds["step"].values, ds["eta_sharpness"].values
     threshold, lr, last = float(ds["threshold"]), float(ds["lr"]), ds.sizes["step"] - 1
