@@ -42,9 +42,9 @@ def resident(key: str) -> float:
 
 
 def warm() -> None:
-    """Everything once on four samples and eight units, so that no library has still to be loaded."""
+    """Everything once on four samples and 120 units, so that no library has still to be loaded."""
     x, y = digits()
-    net = arch.mlp(x.shape[1], 10, (8,), seed=0)
+    net = arch.mlp(x.shape[1], 10, (120,), seed=0)
     o = Objective(net, mse, (x[:4], one_hot(y)[:4]), dtype=torch.float32)
     Tracker(k=K).measure(hessian(o, o.w0))
     o.release()

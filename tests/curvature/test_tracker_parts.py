@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eoslab.curvature import FunctionOperator, Tracker
+from eoslab.curvature import FunctionOperator, Tracker, passes
 from eoslab.curvature.basis import Basis
 from eoslab.curvature.memory import Memory
-from eoslab.curvature.passes import subtract_and_project
 from eoslab.curvature.products import Products
 
 N = 60
@@ -20,7 +19,7 @@ def basis(rng: np.random.Generator, M: int, n: int = 9000) -> tuple[Basis, np.nd
     """M orthonormal rows, more columns than one block."""
     Q = np.linalg.qr(rng.standard_normal((n, M)))[0].T
     out = Basis(M + 2, n, np.dtype(np.float64))
-    out.rows(M)[:] = Q
+    out.put(Q)
     return out, Q
 
 
@@ -64,9 +63,10 @@ def test_what_is_absorbed_is_the_vector():
 @pytest.mark.parametrize(("dtype", "small"), [(np.float32, 1e-4), (np.float64, 1e-12)])
 def test_the_compiled_pass_subtracts_and_projects(dtype, small, kept, monkeypatch):
     """Whether or not there is a place to keep the machine code."""
+    loop = passes.subtract_and_project
     if not kept:
         monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
-    loop = subtract_and_project.__wrapped__()
+        loop = passes.compiled(loop.py_func)
     rng = np.random.default_rng(3)
     S, y = rng.standard_normal((5, 2500)).astype(dtype), rng.standard_normal(2500).astype(dtype)
     c, row, a = rng.standard_normal(5).astype(dtype), np.empty(2500, dtype), np.zeros(5)
@@ -78,10 +78,138 @@ def test_the_compiled_pass_subtracts_and_projects(dtype, small, kept, monkeypatc
     assert np.abs(a - S.astype(float) @ exact).max() < small * size * 10
 
 
+# -- rows of sixteen bits -----------------------------------------------------------------------------------------
+
+#: The largest rounding error of a number, as a share of the largest in its strip: half a unit, and what single
+#: precision adds near the largest integer: twice half its spacing there of 2⁻⁹, and the rounding of the scale.
+HALF = (0.5 + 2**-9 + 2**-8) / 32767
+
+
+def packed(rng: np.random.Generator, M: int, n: int = 9500) -> Basis:
+    """M rows that are orthonormal but for their rounding; n is no multiple of the lengths of strips and blocks."""
+    out = Basis(M + 3, n, np.dtype(np.float32), packed=True)
+    out.put(np.linalg.qr(rng.standard_normal((n, M)))[0].T.astype(np.float32))
+    return out
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-35, 35), st.integers(1, 3 * passes.STRIP))
+@settings(max_examples=40, deadline=None)
+def test_a_packed_number_is_off_by_half_a_unit_of_its_strip_whatever_its_size(seed, size, n):
+    rng = np.random.default_rng(seed)
+    row = (rng.standard_normal(n) * 10.0 ** np.minimum(size + 2 * rng.standard_normal(n), 37)).astype(np.float32)
+    b = Basis(1, n, np.dtype(np.float32), packed=True)
+    b.put(row[None])
+    got = b.rows(1)[0]
+    for i in range(0, n, passes.STRIP):
+        part, largest = slice(i, i + passes.STRIP), np.abs(row[i : i + passes.STRIP]).max()
+        if largest < 1e-30:
+            assert not got[part].any()
+        else:
+            assert np.abs(got[part].astype(float) - row[part]).max() <= HALF * largest
+    b.put(got[None])
+    assert np.abs(b.rows(1)[0] - got).max() <= 2e-7 * np.abs(got).max()  # rounding what is rounded changes nothing
+
+
+@given(st.integers(1, 11), st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_all_that_is_said_of_packed_rows_is_of_the_rows_as_they_are_stored(M, seed):
+    """The coordinates, the combination and the rest of a vector, for any number of rows: to single precision."""
+    rng = np.random.default_rng(seed)
+    b = packed(rng, M)
+    Q, y, x = b.rows(M).astype(float), rng.standard_normal(b.n).astype(np.float32), rng.standard_normal(M)
+    length = float(np.linalg.norm(y))
+    assert np.abs(b.coordinates(y, M) - Q @ y).max() < 1e-6 * length
+    assert np.linalg.norm(b.combine(x) - x @ Q) < 1e-6 * np.linalg.norm(x)
+    for m in (M, M + 1):  # the second one is measured against a row that is not settled
+        h, rest = b.absorb(y, m, 0.0)
+        q = b.combine(np.eye(m + 1)[m]).astype(float)
+        old = np.array([b.combine(e) for e in np.eye(m + 1)[:m]], float)
+        assert np.abs(old @ q).max() < 1e-6
+        assert np.linalg.norm(q) == pytest.approx(1.0, abs=1e-6)
+        assert np.linalg.norm(h @ old + rest * q - y) < 1e-4 * rest + 2e-6 * length  # the rounding of the new row
+        y = rng.standard_normal(b.n).astype(np.float32)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_reducing_packed_rows_is_reducing_them_in_single_precision(settled):
+    rng = np.random.default_rng(4)
+    b, plain = packed(rng, 7), Basis(10, 9500, np.dtype(np.float32))
+    plain.put(b.rows(7))
+    for basis in (b, plain):
+        again = np.random.default_rng(5)
+        for m in (7, 8) if settled else (5, 6, 7):  # in the second case kept rows are among the unsettled ones
+            basis.absorb(again.standard_normal(9500).astype(np.float32), m, 0.0)
+    M = 9 if settled else 8
+    drop, wanted = np.linalg.qr(rng.standard_normal((M, 2)))[0], rng.standard_normal((M, 3))
+    out, expected = np.empty((3, 9500), np.float32), np.empty((3, 9500), np.float32)
+    H, J = b.reduce(drop, wanted, out), plain.reduce(drop, wanted, expected)
+    assert np.abs(H - J).max() < 1e-12
+    assert np.linalg.norm(out - expected) < 2e-4 * np.linalg.norm(expected)
+    Q, P = b.rows(M - 2).astype(float), plain.rows(M - 2)
+    assert np.linalg.norm(Q - P, axis=1).max() < 2e-4
+    assert np.abs(Q @ Q.T - np.eye(M - 2)).max() < 3e-6
+
+
+def test_packed_rows_with_rounding_errors_are_made_orthonormal():
+    rng = np.random.default_rng(2)
+    b = packed(rng, 5)
+    b.put(b.rows(5) + (1e-3 * rng.standard_normal((5, 5)) @ b.rows(5)).astype(np.float32))
+    assert np.abs(b.rows(5) @ b.rows(5).T - np.eye(5)).max() > 1e-4
+    b.renew(5)
+    assert np.abs(b.rows(5) @ b.rows(5).T - np.eye(5)).max() < 3e-6
+
+
+def test_packed_rows_of_few_large_numbers_stay_orthonormal_along_a_long_run():
+    """The rounding of a row whose length is in a few numbers, as those of an output layer, is no average of many:
+    it disturbs the orthogonality by 1e-6 or more a step, which must neither add up nor feed on itself."""
+    n, worst, tracker = 8192, 0.0, Tracker(tol=1e-3)
+    for t in np.linspace(0.0, 8.0, 400):
+        A = turning(t)
+
+        def product(v, A=A):
+            y = 0.1 * v
+            y[:N] = A @ v[:N]
+            return y
+
+        r = tracker.measure(FunctionOperator(product, n, np.float32))
+        worst = max(worst, abs(r.values[0] / np.linalg.eigvalsh(A)[-1] - 1))
+    basis = tracker._basis
+    assert basis is not None
+    assert basis.packed
+    Q = basis.rows(len(tracker.state()["Q"])).astype(float)
+    assert np.abs(Q @ Q.T - np.eye(len(Q))).max() < 2e-4
+    assert worst <= 1e-3
+
+
+def test_a_tracker_with_packed_rows_continues_bit_for_bit_and_changes_to_numbers_when_asked_for_more():
+    rng = np.random.default_rng(8)
+    n = 8192
+    U = np.linalg.qr(rng.standard_normal((n, 8)))[0].astype(np.float32)
+
+    def operator(t: float) -> FunctionOperator:
+        values = (np.r_[2.0, 1.9, np.linspace(1.5, 1.0, 6)] * (1 + 0.01 * t)).astype(np.float32)
+        return FunctionOperator(lambda v: (U * values) @ (U.T @ v), n, np.float32)
+
+    tracker, other = Tracker(tol=1e-3), Tracker(tol=1e-3)
+    for t in range(4):
+        tracker.measure(operator(t))
+    state = tracker.state()
+    assert state["Q"].dtype == np.int16
+    other.restore(state)
+    for t in (4, 5, 6):
+        a, b = tracker.measure(operator(t)), other.measure(operator(t))
+        assert np.array_equal(a.vectors, b.vectors)
+        assert a.values[0] == b.values[0] == pytest.approx(2.0 * (1 + 0.01 * t), rel=1e-4)
+    fine = Tracker(tol=2e-5)
+    fine.restore(state)
+    assert fine.measure(operator(4)).values[0] == pytest.approx(2.08, rel=2e-5)
+    assert fine.state()["Q"].dtype == np.float32
+
+
 def test_a_basis_with_rounding_errors_is_made_orthonormal_without_turning():
     rng = np.random.default_rng(2)
     b, Q = basis(rng, 5)
-    b.rows(5)[:] = Q + 1e-4 * rng.standard_normal(Q.shape) / np.sqrt(Q.shape[1])
+    b.put(Q + 1e-4 * rng.standard_normal(Q.shape) / np.sqrt(Q.shape[1]))
     b.renew(5)
     assert np.abs(b.rows(5) @ b.rows(5).T - np.eye(5)).max() < 1e-14
     assert np.abs(b.rows(5) @ Q.T - np.eye(5)).max() < 1e-3
@@ -167,8 +295,28 @@ def test_a_mode_of_the_model_that_no_product_has_confirmed_counts_as_error():
     h = H @ v
     point.add(v, h, 0.0)
     assert point.lam[-1] > 2.4
-    # never above what the residual proves, but all of that
-    assert point.errors(1, 0.01, 0.8)[0] == pytest.approx(float(np.linalg.norm(h - (v @ h) * v)), rel=1e-6)
+    # a small residual proves that there is an eigenvalue here, not that it is the largest
+    assert np.linalg.norm(h - (v @ h) * v) < 2e-3
+    assert point.errors(1, 0.01, 0.8)[0] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_an_eigenvector_that_the_prediction_took_for_the_first_is_not_given_for_it():
+    """A prediction may put the second eigenvector on top. Its residual is nought, and what is remembered above it
+    must be looked at nonetheless, also where looks at rivals wait."""
+    A = np.diag(np.r_[2.0, 1.6, np.linspace(1.0, 0.0, 10)])
+    fine, tracker = Tracker(k=2, tol=1e-8), Tracker(tol=1e-3, refresh=0)
+    fine.measure(A)
+    fine.measure(A)
+    state = fine.state()
+    state["floats"] = state["floats"][:-1]  # what it knows, for a tracker of one
+    x = state["Q"] @ np.eye(12)[1]
+    assert x @ x == pytest.approx(1.0)
+    state["models"][0] += 0.5 * np.outer(x, x)
+    state["normal"][:] = 0.0  # the prediction is the last model
+    tracker.restore(state)
+    r = tracker.measure(A)
+    assert r.values[0] == pytest.approx(2.0, rel=1e-3)
+    assert r.matvecs <= 3
 
 
 def test_ages_count_measurements_and_what_was_never_multiplied_stays_new():
@@ -257,6 +405,37 @@ def test_a_value_that_moves_by_less_than_the_error_of_rough_products_is_taken_ex
         H = A * (1 + 1e-6 * t)
         r = tracker.measure(FunctionOperator(lambda v, H=H: H @ v, N, np.float64, lambda v: rough @ v, 1e-3))
         assert r.values[0] == pytest.approx(2.0 * (1 + 1e-6 * t), rel=1e-6)
+
+
+def test_looks_find_something_beside_a_memory_whose_other_values_are_negative_or_that_has_one_row_more():
+    for A, options in ((np.diag(np.r_[1.0, -np.linspace(1.0, 3.0, 30)]), {}), (turning(0.0), {"memory": 2})):
+        tracker = Tracker(tol=1e-3, **options)
+        for t in range(20):
+            r = tracker.measure(A * (1 + 1e-3 * t))
+            assert r.values[0] == pytest.approx(np.linalg.eigvalsh(A)[-1] * (1 + 1e-3 * t), rel=1e-3)
+            assert np.isfinite(r.vectors).all()
+
+
+def test_one_look_in_eight_goes_to_where_most_was_never_multiplied():
+    """Of three modes below the first, one is held in part: what is held of it has a value of 1.65, and the
+    direction coupled to it was never multiplied. The others go to the highest mode of the model."""
+    tracker, memory = Tracker(), Memory()
+    G = np.diag([2.0, 1.8, 1.65, 0.3])
+    G[2, 3] = G[3, 2] = 0.3
+    memory.models, memory.age, memory.new = [G], np.zeros((4, 4)), np.diag([0.0, 0.0, 0.0, 1.0])
+    memory.history = np.zeros((4, 0))
+    tracker._memory, tracker._last = memory, np.array([2.0])
+    point = Products(6, memory)
+    point.set_base(G)
+    point.add(np.eye(4)[0], G[0], 0.0)
+    for measured in range(8, 24):
+        tracker.measured = measured
+        x = tracker._stale(point)
+        assert x is not None
+        assert x @ x == pytest.approx(1.0)
+        assert abs(x[0]) < 1e-12
+        share = x[1] ** 2
+        assert share < 1e-12 if measured % 8 == 0 else share > 0.99
 
 
 def test_an_eigenvalue_that_has_stood_still_for_thousands_of_steps_is_still_measured():

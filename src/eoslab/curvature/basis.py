@@ -17,49 +17,55 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eoslab.curvature.passes import subtract_and_project
+from eoslab.curvature.rows import BLOCK, Packed, Plain
 
 __all__ = ["Basis"]
 
 Vector = NDArray[Any]
 Float = NDArray[np.float64]
 
-#: Columns of Q worked on at a time: some twenty rows of them in float32 fit a second-level cache.
-BLOCK = 8192
-
 
 class Basis:
-    """Orthonormal rows in a buffer that is allocated once and only touched as far as it is used.
+    """Orthonormal rows Q = RS in a buffer that is allocated once.
 
-    Untouched rows of an empty array cost no memory; touched ones are kept from step to step, because faulting
-    pages in again at each step costs more than the arithmetic.
+    Args:
+        rows: how many there is room for.
+        n: their length.
+        dtype: of the vectors that come and go.
+        packed: keep them in sixteen bits (:mod:`.rows`); ``dtype`` is float32 then.
     """
 
-    def __init__(self, rows: int, n: int, dtype: np.dtype[Any]) -> None:
-        self._buffer: Vector = np.empty((rows, n), dtype)
+    def __init__(self, rows: int, n: int, dtype: np.dtype[Any], packed: bool = False) -> None:
+        self.capacity, self.n, self.dtype, self.packed = rows, n, dtype, packed
+        self._rows: Plain | Packed = Packed(rows, n) if packed else Plain(rows, n, dtype)
         self._R: Float = np.eye(rows)
         self._settled = rows  # rows of R that are those of the identity
-
-    @property
-    def capacity(self) -> int:
-        return len(self._buffer)
-
-    @property
-    def n(self) -> int:
-        return int(self._buffer.shape[1])
+        self.defect = 0.0  # what the rows have been seen to lack in orthogonality since they were renewed
 
     @property
     def nbytes(self) -> int:
-        return int(self._buffer.nbytes)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._buffer.dtype
+        return self._rows.nbytes
 
     def rows(self, m: int) -> Vector:
-        """The first m rows of Q, a view."""
+        """The first m rows of Q, a copy."""
         self._settle(m)
-        return self._buffer[:m]
+        return np.concatenate([self._rows.load(m, i) for i in range(0, self.n, BLOCK)], axis=1)
+
+    def put(self, Q: Vector) -> None:
+        """Let the first rows be those of Q, which are orthonormal."""
+        for j, row in enumerate(Q):
+            self._rows.put(row, j)
+        self._reset()
+
+    def state(self, m: int) -> dict[str, Vector]:
+        """The first m rows as they are stored."""
+        self._settle(m)
+        return self._rows.state(m)
+
+    def restore(self, state: dict[str, Vector]) -> None:
+        """The first rows from :meth:`state`."""
+        self._rows.restore(state)
+        self._reset()
 
     def _settle(self, m: int) -> None:
         """S ← RS, R ← I, for the first m rows, the last ones there are."""
@@ -67,7 +73,9 @@ class Basis:
         if f < m:
             R = self._R[f:m, :m].astype(self.dtype)
             for i in range(0, self.n, BLOCK):
-                self._buffer[f:m, i : i + BLOCK] = R @ self._buffer[:m, i : i + BLOCK]
+                part = self._rows.load(m, i)
+                part[f:] = R @ part
+                self._rows.store(part, f, i)
         self._reset()
 
     def _reset(self) -> None:
@@ -78,18 +86,21 @@ class Basis:
     def combine(self, x: Float) -> Vector:
         """Σ_j x_j q_j, (n,)."""
         m = len(x)
-        return np.asarray((x @ self._R[:m, :m]).astype(self.dtype) @ self._buffer[:m])
+        return self._rows.combine(x @ self._R[:m, :m])
 
     def coordinates(self, y: Vector, m: int) -> Float:
         """(q_j·y) for the first m rows."""
-        return np.asarray(self._R[:m, :m] @ (self._buffer[:m] @ y))
+        return np.asarray(self._R[:m, :m] @ self._rows.project(y, m))
 
     def absorb(self, y: Vector, m: int, least: float) -> tuple[Float, float]:
         """Coordinates of y on the first m rows and the length of the rest: row m if above ``least``."""
-        S, R, row, again = self._buffer[:m], self._R[:m, :m], self._buffer[m], np.zeros(m)
+        R = self._R[:m, :m]
         h = self.coordinates(y, m)
-        square = subtract_and_project()(S, y, (h @ R).astype(self.dtype), row, again)
+        square, again = self._rows.subtract(y, h @ R)
         again = R @ again
+        length = math.sqrt(float(h @ h) + square)
+        if length > 0.0:  # with orthonormal rows one projection leaves nothing for the second
+            self.defect = max(self.defect, float(np.abs(again).max(initial=0.0)) / length)
         rest = math.sqrt(max(square - float(again @ again), 0.0))
         h = h + again
         if rest <= least:
@@ -101,26 +112,29 @@ class Basis:
     def renew(self, m: int) -> None:
         """Remove the rounding errors that reflections have gathered: Q ← L⁻¹Q with QQᵀ = LLᵀ in float64."""
         self._settle(m)
+        self.defect = 0.0
         gram = np.zeros((m, m))
         for i in range(0, self.n, BLOCK):
-            part = self._buffer[:m, i : i + BLOCK].astype(np.float64)
+            part = self._rows.load(m, i).astype(np.float64)
             gram += part @ part.T
         inverse = np.linalg.inv(np.linalg.cholesky(gram)).astype(self.dtype)
         for i in range(0, self.n, BLOCK):
-            self._buffer[:m, i : i + BLOCK] = inverse @ self._buffer[:m, i : i + BLOCK]
+            part = self._rows.load(m, i)
+            part[:] = inverse @ part
+            self._rows.store(part, 0, i)
 
     def append(self, v: Vector, m: int) -> bool:
         """Make the part of v outside the first m rows row m, if there is one worth having."""
         norm = float(np.linalg.norm(v))
         if not (math.isfinite(norm) and norm > 0) or m >= self.capacity:
             return False
-        Q, q = self.rows(m), (v / norm).astype(self.dtype)
+        q = (v / norm).astype(self.dtype)
         for _ in range(2):
-            q -= (Q @ q) @ Q
+            q -= self.combine(self.coordinates(q, m))
         rest = float(np.linalg.norm(q))
         if rest < 1e-3:
             return False
-        np.multiply(q, 1.0 / rest, out=self._buffer[m])
+        self._rows.put(q / np.asarray(rest, self.dtype), m)
         return True
 
     def reduce(self, drop: Float, wanted: Float, out: Vector) -> Float:
@@ -140,15 +154,6 @@ class Basis:
         V[m:] += a @ b
         middle = (b.T / (1.0 + s)) @ b  # (I + P)⁻¹
         R, f = self._R[:M, :M], min(self._settled, m)
-        left, right = V[:m].astype(self.dtype), (middle @ V.T @ R).astype(self.dtype)
-        W, young = (wanted.T @ R).astype(self.dtype), R[f:m, :m].astype(self.dtype)
-        for i in range(0, self.n, BLOCK):  # each part of Q is read and written once, while it is in the cache
-            part = self._buffer[:M, i : i + BLOCK]
-            out[:, i : i + BLOCK] = W @ part
-            dropped = right @ part
-            if f < m:
-                part[f:m] = young @ part[:m]
-            if r:
-                part[:m] -= left @ dropped
+        self._rows.reduce(wanted.T @ R, middle @ V.T @ R, -V[:m], R[f:m, :m], out)
         self._reset()
         return np.asarray(np.eye(M)[:, :m] - V @ (middle @ V[:m].T))

@@ -90,7 +90,7 @@ class Memory:
     def doubt(self, M: int, change: float, unknown: float) -> Float:
         """(M, M) form: by how much vᵀHv may differ from the model's value, as a share of the eigenvalue."""
         m = self.rows
-        out: Float = (change + unknown) * np.eye(M)
+        out: Float = unknown * np.eye(M)
         out[:m, :m] = change * (self.age + np.eye(m)) + unknown * self.new
         return out
 

@@ -109,7 +109,7 @@ class Products:
 
     # -- errors ---------------------------------------------------------------------------------------------
 
-    def errors(self, k: int, change: float, unknown: float) -> Float:
+    def errors(self, k: int, change: float, unknown: float, limits: Float | None = None) -> Float:
         """Estimated error of the k largest values λ(B), in units of H.
 
         The Ritz pair (θ, u) has the residual r, orthogonal to C. To second order the eigenvalue is
@@ -118,22 +118,29 @@ class Products:
 
             rᵀ(θ − K − θD)⁻¹r − rᵀ(θ − K)⁻¹r,
 
-        gaps cut at 1 % of θ; below twice that nothing is subtracted.
+        gaps cut at 1 % of θ; below twice that nothing is subtracted. The last one is only estimated once those
+        before it are within their ``limits``: until then its residual has to do.
         """
         theta, R = self.pairs(k)
         D = self.off @ self.memory.doubt(self.M, change, unknown) @ self.off
         mu, W = np.linalg.eigh(self.rest)
-        out = np.empty(len(theta))
+        own = k if limits is None else len(limits)
+        out, length = np.empty(len(theta)), np.sqrt((R * R).sum(0))
         for i, t in enumerate(theta):
+            if limits is not None and i == len(limits) and (out[:i] > limits).any():
+                out[i] = length[i]
+                break
             size = max(abs(float(t)), float(np.finfo(np.float64).tiny))
             high, X = np.linalg.eigh(self.rest + size * D)
             worst = float(((X.T @ R[:, i]) ** 2 / np.maximum(t - high, FLOOR * size)).sum())
             gap = t - mu
             near = gap <= 2 * FLOOR * size
             known = float(((W.T @ R[:, i]) ** 2 / np.where(near, np.inf, gap)).sum())
-            shift = float(self.lam[-1 - i] - t)  # a model's mode above θ that no product has confirmed
-            out[i] = max(worst - known, shift if shift > 2 * known else 0.0)
-        return np.asarray(np.minimum(out, np.sqrt((R * R).sum(0))))
+            # A mode of the model above θ that no product has confirmed: a small residual says nothing of it.
+            shift = float(self.lam[-1 - i] - t)
+            hidden = shift if shift > 2 * known else 0.0
+            out[i] = max(min(worst - known, length[i]), hidden if i < own else min(hidden, length[i]))
+        return out
 
     def cold_errors(self, k: int) -> Float:
         """The same without a memory: r² over a gap that is small rather than right, and at most r."""

@@ -12,7 +12,7 @@ and how far each direction can be trusted (:mod:`.memory`). At a new point it
    outside Q becoming a new basis vector;
 3. estimates what is still unknown: the eigenvalue λ(B) of the corrected model B is right up to the doubt about B
    in the direction of the residual. What was multiplied a measurements ago may have changed by (a + 1) times the
-   change seen per measurement, and what never was multiplied may have a curvature of up to 75 % of the eigenvalue;
+   change seen per measurement, and what never was multiplied may have a curvature of up to 82 % of the eigenvalue;
 4. multiplies the correction of the wanted vector, unless the estimate is far below ``tol``, and then the mode
    that may have risen highest since it was last looked at: an eigenvector that is not coupled to the wanted ones
    shows in no residual. It stops when the wanted values are known to ``tol`` and the first rival well enough to
@@ -65,20 +65,23 @@ SAFETY = 0.7
 CALM = 0.1
 #: The curvature that a direction never multiplied may have, as a share of the eigenvalue; the larger figure holds
 #: for the first measurements after a start, when much of what Q spans is only half resolved.
-UNKNOWN, UNKNOWN_YOUNG, YOUNG = 0.75, 0.9, 12
+UNKNOWN, UNKNOWN_YOUNG, YOUNG = 0.82, 0.95, 12
 #: Relative change per measurement that is assumed at first, and how fast what was seen is forgotten.
-CHANGE, FADE = 0.03, 0.8
+CHANGE, FADE = 0.03, 0.65
 #: The first rival is solved to this share of its distance from the wanted ones, and never more accurately than
 #: RIVAL·θ; this share of its residual counts as error, because a mixture of two neighbours looks too small.
 #: After the third product one goes to it alone, and one for each RIVAL_TURN taken: where the wanted pairs needed
 #: many, the Hessian has changed much, and the rivals with it.
-RIVAL_SHARE, RIVAL, RIVAL_RESIDUAL, RIVAL_TURN = 0.8, 0.007, 0.3, 4
+RIVAL_SHARE, RIVAL, RIVAL_RESIDUAL, RIVAL_TURN = 0.8, 0.004, 0.3, 4
 #: Without a memory nothing tells how close the neighbours are: such a point is solved to this share of tol, and
 #: the first rival to this share of θ.
 COLD, COLD_RIVAL = 0.1, 0.01
 #: A rival may close in by at least this share of the eigenvalue per measurement, and one that never was
 #: multiplied may lie this share higher.
 CLOSING, HIDDEN = 0.005, 0.2
+#: At each so many measurements the look goes to the direction that would be highest if what never was multiplied
+#: had this share of the eigenvalue.
+HOPE_EVERY, HOPE = 8, 0.8
 #: A look at the rivals waits until one that closes in at twice the eigenvalue's drift has come up by this share of
 #: tol, and at most so many times the measurements asked for.
 SLOW, WAIT = 0.25, 8
@@ -86,10 +89,15 @@ SLOW, WAIT = 0.25, 8
 #: this many measurements: in the first steps eigenvectors turn so fast that the memory holds some only in part,
 #: with values far too low, and none of the looks at what it knows would find them when they rise.
 EXPLORE, EARLY = 8, 10
-#: Measurements after which the basis is orthonormalised anew.
-RENEW = 100
+#: Measurements after which the basis is orthonormalised anew, and what it may lack before.
+RENEW, DEFECT = 100, 2e-5
+#: What lies outside of packed rows by less than this share of a product is not made a row of its own: by the
+#: inverse of the share a new row would multiply what the others lack in orthogonality.
+LEAST = 1e-4
 #: Parameters from which the memory is smaller.
 LARGE = 200_000
+#: Tolerance and length from which rows are packed into sixteen bits, which rounds them by 3e-5.
+PACKED, LONG = 1e-4, 8192
 #: Errors of rough products that only correct may use up this share of tol.
 ROUGH = 0.2
 
@@ -101,8 +109,8 @@ class TrackerSettings:
     Attributes:
         k: number of largest eigenvalues.
         tol: relative error of each.
-        memory: recycled vectors m; each costs n numbers and three passes per product. If 0, k + 15, and k + 11
-            above 200,000 parameters, where passes over memory cost as much as products.
+        memory: recycled vectors m; each costs n numbers (of two bytes for ``tol`` ≥ 1e-4 and n ≥ 8192) and three
+            passes per product. If 0, k + 15, and k + 11 above 200,000 parameters.
         max_products: budget per step; a step that exhausts it reports converged = False.
         max_cost: budget per step in gradient steps, if ``product_cost`` is told; the smaller budget holds.
         product_cost: price of one product in gradient steps.
@@ -221,11 +229,12 @@ class Tracker:
         if k > n:
             raise InvalidArgument("k", k, f"at most n = {n}")
         budget = s.budget if budget is None else budget
-        basis = self._prepare(n, source.dtype if tol > 1e-5 else np.dtype(np.float64))
+        basis = self._prepare(n, source.dtype if tol > 1e-5 else np.dtype(np.float64), tol >= PACKED and n >= LONG)
         precision = float(max(np.finfo(source.dtype).eps, np.finfo(basis.dtype).eps))
+        least = max(10 * precision, LEAST if basis.packed else 0.0)
         memory = self._memory
         warm = memory.rows > 0
-        if warm and self.measured % RENEW == 0:
+        if warm and (self.measured % RENEW == 0 or basis.defect > DEFECT):
             basis.renew(memory.rows)
         explore = EXPLORE if s.reseed and self._reseed_due(s.reseed) else 0
         look = warm and bool(s.refresh) and memory.rows > k and self._rival_due(k)
@@ -251,7 +260,7 @@ class Tracker:
             if compare and point.p == 0 and norm > 0.0 and budget > 1:
                 off = (source.matvec(v, False) - y).astype(basis.dtype, copy=False)
                 self._trust.see(float(np.linalg.norm(basis.coordinates(off, point.M))) / norm)
-            h, rest = basis.absorb(y.astype(basis.dtype, copy=False), point.M, 10 * precision * norm)
+            h, rest = basis.absorb(y.astype(basis.dtype, copy=False), point.M, least * norm)
             if warm and point.p == 0:
                 point.set_base(memory.base(predicted, x, h))
             point.add(x, h, rest, not exact, redo)
@@ -263,8 +272,8 @@ class Tracker:
             size = np.abs(theta)
             if warm:
                 unknown = UNKNOWN_YOUNG if self._young < YOUNG else UNKNOWN
-                errors = point.errors(pairs, max(seen, self._change), unknown)
                 wanted = SAFETY * tol * size
+                errors = point.errors(pairs, max(seen, self._change), unknown, wanted[:k])
             else:
                 errors, wanted = point.cold_errors(pairs), SAFETY * COLD * tol * size
             if len(theta) > k:
@@ -356,6 +365,8 @@ class Tracker:
 
     def _stale(self, point: Products) -> Float | None:
         """The remembered mode that may have risen highest since it was last multiplied, orthogonal to C."""
+        if self.measured % HOPE_EVERY == 0:
+            return self._hoped(point)
         _, reach, U = self._reach()
         C = point.C
         seen = ((U.T @ C[: len(U)]) ** 2).sum(1)  # share of each remembered mode that this point's products cover
@@ -363,11 +374,29 @@ class Tracker:
         j = int(np.argmax(reach))
         if not math.isfinite(reach[j]):
             return None
+        return self._beside(point, U[:, j])
+
+    def _hoped(self, point: Products) -> Float | None:
+        """The direction of the memory that would be highest if what never was multiplied were nearly as high as
+        the first: an eigenvector held only in part has too low a value, and is no mode of the model."""
+        memory = self._memory
+        C = point.C[: memory.rows]
+        high = memory.models[0] + HOPE * abs(self._last_value) * memory.new
+        high += 2 * float(np.abs(high).sum(0).max()) * np.eye(len(high))  # above 0, where C is put
+        P = np.eye(len(high)) - C @ C.T
+        return self._beside(point, np.linalg.eigh(P @ high @ P)[1][:, -1])
+
+    @staticmethod
+    def _beside(point: Products, v: Float) -> Float | None:
+        """The part of v, in the first coordinates, orthogonal to C and of length 1; None where there is none."""
         x = np.zeros(point.M)
-        x[: len(U)] = U[:, j]
-        x -= C @ (C.T @ x)
-        x /= np.linalg.norm(x)
-        x -= C @ (C.T @ x)
+        x[: len(v)] = v
+        x -= point.C @ (point.C.T @ x)
+        size = float(np.linalg.norm(x))
+        if size < 1e-7:
+            return None
+        x /= size
+        x -= point.C @ (point.C.T @ x)
         return np.asarray(x / np.linalg.norm(x))
 
     def _explore(self, basis: Basis, point: Products, first: bool) -> Float | None:
@@ -429,7 +458,7 @@ class Tracker:
             theta, R = point.pairs(have)
             ritz[:have], r[:have], e[:have] = theta, np.linalg.norm(R, axis=0), errors[:have]
             scale = max(abs(float(point.theta[0])), abs(float(point.theta[-1])))
-            slack[:have] = scale * (10 * precision + rough_error * point.roughness(have)[0])
+            slack[:have] = scale * (10 * precision + 2 * basis.defect + rough_error * point.roughness(have)[0])
             if self._memory.rows:
                 self._memory.learn(point.C, point.Y)
             values[:have] = theta + np.clip(point.lam[::-1][:have] - theta, 0.0, r[:have])
@@ -463,14 +492,15 @@ class Tracker:
 
     # -- memory ---------------------------------------------------------------------------------------------
 
-    def _prepare(self, n: int, dtype: np.dtype[Any]) -> Basis:
-        """The basis, allocated once; of another dtype when the tolerance asks for it, with the same rows."""
-        old = self._basis
-        if old is not None and old.n == n and old.dtype == dtype:
+    def _prepare(self, n: int, dtype: np.dtype[Any], packed: bool) -> Basis:
+        """The basis, allocated once; stored in another way when the tolerance asks for it, with the same rows."""
+        old, m = self._basis, self._memory.rows
+        dtype = np.dtype(np.float32) if packed else dtype
+        if old is not None and old.n == n and old.dtype == dtype and old.packed == packed:
             return old
-        new = Basis(min(n, self._rows(n) + self.settings.max_products) + 2, n, dtype)
+        new = Basis(min(n, self._rows(n) + self.settings.max_products) + 2, n, dtype, packed)
         if old is not None and old.n == n:
-            new.rows(self._memory.rows)[:] = old.rows(self._memory.rows)
+            new.put(old.rows(m))
         else:
             self._memory.forget()
         self._basis = new
@@ -515,23 +545,26 @@ class Tracker:
 
     def state(self) -> dict[str, Vector]:
         """All that the next measurements depend on, as arrays (for a checkpoint)."""
-        Q = np.zeros((0, 0)) if self._basis is None else self._basis.rows(self._memory.rows).copy()
+        rows = {"Q": np.zeros((0, 0))} if self._basis is None else self._basis.state(self._memory.rows)
         counts = [self.measured, self.total_matvecs, self._last_step, self._waited, self._young]
-        floats = [self._last_ratio, self._drift, self._rival_drift, self._change]
+        defect = 0.0 if self._basis is None else self._basis.defect
+        floats = [self._last_ratio, self._drift, self._rival_drift, self._change, defect]
         floats += [*self._trust.state(), *self._last]
-        return {"Q": Q, **self._memory.state(), "counts": np.array(counts, np.int64), "floats": np.array(floats)}
+        return {**rows, **self._memory.state(), "counts": np.array(counts, np.int64), "floats": np.array(floats)}
 
     def restore(self, state: Mapping[str, Vector]) -> None:
         """Continue from :meth:`state`; the settings are the constructor's."""
-        Q = np.asarray(state["Q"])
         self._memory.forget()
-        if Q.size:
-            self._prepare(Q.shape[1], Q.dtype).rows(len(Q))[:] = Q
+        rows = {name: np.asarray(state[name]) for name in ("Q", "scale") if name in state}
+        if rows["Q"].size:
+            self._prepare(rows["Q"].shape[1], rows["Q"].dtype, "scale" in rows).restore(rows)
         self._memory.restore(state)
         self.measured, self.total_matvecs, self._last_step, self._waited, self._young = (
             int(c) for c in state["counts"]
         )
         floats = [float(x) for x in state["floats"]]
         self._last_ratio, self._drift, self._rival_drift, self._change = floats[:4]
-        self._trust.restore(floats[4:6])
-        self._last = np.array(floats[6:])
+        if self._basis is not None:
+            self._basis.defect = floats[4]
+        self._trust.restore(floats[5:7])
+        self._last = np.array(floats[7:])
