@@ -59,7 +59,7 @@ def explorer(folder, port=0):
         yield line.split()[1]
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE / 1000)
 
 
 @pytest.fixture(scope="session", name="explorer")

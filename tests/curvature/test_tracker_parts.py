@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from eoslab.curvature import FunctionOperator, Tracker, passes
+from eoslab.core.errors import BadData
+from eoslab.curvature import FunctionOperator, Tracker, dense, passes
 from eoslab.curvature.basis import Basis
 from eoslab.curvature.memory import Memory
 from eoslab.curvature.products import Products
+from eoslab.curvature.rivals import Rivals
 
 N = 60
 
@@ -235,7 +237,7 @@ def one_point(rng: np.random.Generator, products: int) -> tuple[np.ndarray, np.n
     E = rng.standard_normal((N, N)) * 0.1
     old = H + (E + E.T) / 2
     memory = Memory()
-    memory.models, memory.age, memory.new = [old], np.zeros((N, N)), np.zeros((N, N))
+    memory.models, memory.age, memory.new = old[None], np.zeros((N, N)), np.zeros((N, N))
     memory.history = np.zeros((N, 0))
     point = Products(N + 1, memory)
     point.set_base(old)
@@ -261,7 +263,7 @@ def test_the_corrected_model_reproduces_each_product_and_is_the_nearest_that_doe
 def test_the_error_estimate_is_nought_for_an_eigenvector_and_grows_with_the_doubt():
     H = np.diag(np.r_[2.0, 1.8, np.linspace(0, 1, N - 2)])
     memory = Memory()
-    memory.models, memory.age, memory.new = [H], np.zeros((N, N)), np.zeros((N, N))
+    memory.models, memory.age, memory.new = H[None], np.zeros((N, N)), np.zeros((N, N))
     memory.history = np.zeros((N, 0))
     exact = Products(N + 1, memory)
     exact.set_base(H)
@@ -286,7 +288,7 @@ def test_a_mode_of_the_model_that_no_product_has_confirmed_counts_as_error():
     wrong = H.copy()
     wrong[1, 1] = 2.5
     memory = Memory()
-    memory.models, memory.age, memory.new = [wrong], np.zeros((N, N)), np.zeros((N, N))
+    memory.models, memory.age, memory.new = wrong[None], np.zeros((N, N)), np.zeros((N, N))
     memory.history = np.zeros((N, 0))
     point = Products(N + 1, memory)
     point.set_base(wrong)
@@ -308,7 +310,7 @@ def test_an_eigenvector_that_the_prediction_took_for_the_first_is_not_given_for_
     fine.measure(A)
     fine.measure(A)
     state = fine.state()
-    state["floats"] = state["floats"][:-1]  # what it knows, for a tracker of one
+    state["last"] = state["last"][:1]  # what it knows, for a tracker of one
     x = state["Q"] @ np.eye(12)[1]
     assert x @ x == pytest.approx(1.0)
     state["models"][0] += 0.5 * np.outer(x, x)
@@ -320,7 +322,6 @@ def test_an_eigenvector_that_the_prediction_took_for_the_first_is_not_given_for_
 
 
 def test_ages_count_measurements_and_what_was_never_multiplied_stays_new():
-    rng = np.random.default_rng(3)
     memory = Memory()
     C = np.eye(5)[:, :2]
     for step in range(3):
@@ -329,10 +330,6 @@ def test_ages_count_measurements_and_what_was_never_multiplied_stays_new():
     assert memory.age[0, 0] == pytest.approx(0.0)
     assert memory.age[1, 1] == pytest.approx(2.0)  # multiplied at the first of three points
     assert np.diag(memory.new) == pytest.approx([0, 0, 1, 1, 1])
-    v = rng.standard_normal(5)
-    v /= np.linalg.norm(v)
-    doubt = memory.doubt(5, 0.1, 0.7)
-    assert v @ doubt @ v == pytest.approx(0.1 * (1 + v @ memory.age @ v) + 0.7 * (v @ memory.new @ v))
 
 
 def turning(t: float) -> np.ndarray:
@@ -416,26 +413,156 @@ def test_looks_find_something_beside_a_memory_whose_other_values_are_negative_or
             assert np.isfinite(r.vectors).all()
 
 
-def test_one_look_in_eight_goes_to_where_most_was_never_multiplied():
+def test_each_eighth_measurement_looks_where_most_was_never_multiplied():
     """Of three modes below the first, one is held in part: what is held of it has a value of 1.65, and the
     direction coupled to it was never multiplied. The others go to the highest mode of the model."""
-    tracker, memory = Tracker(), Memory()
+    rivals, memory = Rivals(1, 1e-3, 1), Memory()
     G = np.diag([2.0, 1.8, 1.65, 0.3])
     G[2, 3] = G[3, 2] = 0.3
-    memory.models, memory.age, memory.new = [G], np.zeros((4, 4)), np.diag([0.0, 0.0, 0.0, 1.0])
+    memory.models, memory.age, memory.new = G[None], np.zeros((4, 4)), np.diag([0.0, 0.0, 0.0, 1.0])
     memory.history = np.zeros((4, 0))
-    tracker._memory, tracker._last = memory, np.array([2.0])
     point = Products(6, memory)
     point.set_base(G)
     point.add(np.eye(4)[0], G[0], 0.0)
-    for measured in range(8, 24):
-        tracker.measured = measured
-        x = tracker._stale(point)
+    for measurement in range(1, 17):
+        rivals.learn(0.1, 0.1)
+        assert rivals.due(memory, 2.0)  # a value that moves by 5 %
+        x = rivals.target(point, 2.0)
         assert x is not None
         assert x @ x == pytest.approx(1.0)
         assert abs(x[0]) < 1e-12
         share = x[1] ** 2
-        assert share < 1e-12 if measured % 8 == 0 else share > 0.99
+        assert share < 1e-12 if measurement % 8 == 0 else share > 0.99
+
+
+def looks(steps: int, modes: list[float], moved: float, gap: float, refresh: int = 3) -> list[tuple[int, bool]]:
+    """(measurement, whether at what never was multiplied) of the looks after the first twelve."""
+    rivals, memory, n = Rivals(1, 1e-3, refresh), Memory(), len(modes)
+    rivals.looks, rivals.drift, rivals.gap, out = 12, moved, gap, []
+    G = np.diag(modes)
+    for measurement in range(1, steps + 1):
+        memory.models, memory.age, memory.new = G[None], np.eye(n) * rivals.waited, np.zeros((n, n))
+        if rivals.due(memory, modes[0]):
+            point = Products(n + 1, memory)
+            point.set_base(G)
+            point.add(np.eye(n)[0], G[0], 0.0)
+            before = rivals.hoped
+            rivals.target(point, modes[0])
+            out.append((measurement, rivals.hoped < before))
+        rivals.learn(moved, gap)
+    return out
+
+
+def test_looks_wait_while_the_eigenvalue_hardly_moves_and_the_other_kind_waits_with_them():
+    found = looks(128, [2.0, 1.8, 0.3], moved=0.0, gap=0.1, refresh=1)
+    assert [m for m, _ in found] == list(range(8, 129, 8))
+    assert [m for m, other in found if other] == [64, 128]
+
+
+@pytest.mark.parametrize(
+    ("second", "moved", "gap", "apart"),
+    [
+        (1.2, 0.004, 0.4, 3),  # far off, slow: as asked for
+        (1.2, 0.04, 0.4, 1),  # the value moves by 2 % a measurement
+        (1.2, 0.004, 0.01, 1),  # a rival was seen 1 % below of late, though the model does not show it now
+        (1.97, 0.004, 0.4, 2),  # 1.5 % below: after one measurement unseen it may have come up
+    ],
+)
+def test_a_rival_is_left_out_only_where_the_model_can_tell_that_it_stays_below(second, moved, gap, apart):
+    gaps = np.diff([0] + [m for m, _ in looks(48, [2.0, second, 0.3], moved, gap)])
+    assert gaps.max() == np.median(gaps) == apart
+
+
+def test_a_gap_once_seen_is_forgotten_at_the_speed_at_which_a_rival_may_close_in():
+    rivals = Rivals(1, 1e-3, 1)
+    rivals.gap = 0.5
+    rivals.learn(0.0, 0.001)
+    for _ in range(10):
+        rivals.learn(0.0, 0.3)
+    assert rivals.gap == pytest.approx(0.001 + 10 * 0.005)
+
+
+@given(st.integers(1, 14), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_the_quadrature_is_that_of_the_eigendecomposition(m, seed, omit):
+    """rᵀ(t − K)⁻¹r with its smallest gaps cut, also where K is diagonal, of low rank or a multiple of I, and where
+    r is one of its eigenvectors or nought: the terms are c/gap with gap ≥ least, so the error is that of the
+    eigenvalues, some units of |K|, over least²."""
+    rng = np.random.default_rng(seed)
+    K = rng.standard_normal((m, m))
+    K = [K + K.T, np.diag(np.diag(K)), np.outer(K[0], K[0]), 0.7 * np.eye(m)][seed % 4]
+    mu, U = np.linalg.eigh(K)
+    r = [rng.standard_normal(m), U[:, 0], np.zeros(m)][seed % 3]
+    t, least = float(rng.standard_normal()) * 2, 0.1
+    gap = t - mu
+    assume((np.abs(gap - least) > 1e-9).all())  # at the cut itself either side is right
+    inverse = np.where(gap > least, 1 / np.maximum(gap, least), 0.0 if omit else 1 / least)
+    units = 100 * m * np.finfo(float).eps * (np.abs(K).sum() + 1.0)
+    got = dense.raised(K, r, t, least, omit)
+    assert abs(got - ((U.T @ r) ** 2 * inverse).sum()) <= units * (r @ r) / least**2
+
+
+@given(st.integers(1, 4), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_estimate_is_what_the_correction_becomes_if_the_model_errs_by_all_that_it_may(
+    products, seed, predicted
+):
+    """The formula of the estimate, written with eigendecompositions."""
+    rng = np.random.default_rng(seed)
+    _, old, point = one_point(rng, products)
+    memory, C, m = point.memory, point.C, N - 4  # the last coordinates lie outside of the memory
+    X = rng.standard_normal((2, m, m)) / np.sqrt(m)
+    memory.age, memory.new = X[0].T @ X[0], X[1].T @ X[1] / 4
+    models = [old]
+    if predicted:  # the model corrected is not that of the last point
+        last = rng.standard_normal((N, N)) / 5
+        models.append(old + last + last.T)
+        memory.models = models[1][None]
+        point.set_base(old)
+    change, unknown = 0.02, 0.8
+    doubt = unknown * np.eye(N)
+    doubt[:m, :m] = change * (memory.age + np.eye(m)) + unknown * memory.new
+    off = np.eye(N) - C @ C.T
+    theta, R = point.pairs(products)
+    got = point.errors(products, change, unknown)
+    for t, r, lam, error in zip(theta, R.T, point.lam[::-1], got, strict=False):
+        size, length = abs(t), np.linalg.norm(r)
+        worst = -np.inf
+        for model in models:
+            mu, U = np.linalg.eigh(off @ (model + size * doubt) @ off)
+            worst = max(worst, ((U.T @ r) ** 2 / np.maximum(t - mu, 0.01 * size)).sum())
+        mu, U = np.linalg.eigh(off @ old @ off)
+        gap = t - mu
+        known = ((U.T @ r) ** 2)[gap > 0.02 * size] @ (1 / gap[gap > 0.02 * size])
+        unconfirmed = lam - t if lam - t > 2 * known else 0.0
+        assert error == pytest.approx(max(min(worst - known, length), unconfirmed), rel=1e-8, abs=1e-10)
+
+
+@given(st.integers(1, 9), st.integers(0, 9), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_a_span_is_orthonormal_and_leaves_out_what_adds_nothing(independent, repeated, seed):
+    rng = np.random.default_rng(seed)
+    first = np.linalg.qr(rng.standard_normal((12, independent)))[0]
+    mixed = first @ rng.standard_normal((independent, repeated))
+    V = np.ascontiguousarray(np.concatenate([first, mixed, np.zeros((12, 1))], axis=1))
+    Q = dense.span(V, 12)
+    assert Q.shape == (12, independent)
+    assert np.abs(Q.T @ Q - np.eye(independent)).max() < 1e-14
+    assert np.abs(V - Q @ (Q.T @ V)).max() < 1e-12 * max(1.0, float(np.abs(V).max()))
+    most = min(2, independent)
+    assert np.array_equal(dense.span(V, most), Q[:, :most])  # the first ones first
+
+
+def test_the_state_of_another_version_is_refused():
+    tracker = Tracker()
+    tracker.measure(turning(0.0))
+    state = tracker.state()
+    state["tracker"][0] -= 1
+    with pytest.raises(BadData, match="another version"):
+        Tracker().restore(state)
+    del state["tracker"]
+    with pytest.raises(BadData, match="another version"):
+        Tracker().restore(state)
 
 
 def test_an_eigenvalue_that_has_stood_still_for_thousands_of_steps_is_still_measured():
@@ -444,9 +571,9 @@ def test_an_eigenvalue_that_has_stood_still_for_thousands_of_steps_is_still_meas
     for _ in range(5):
         tracker.measure(A)
     state = tracker.state()
-    drift = 1  # of state["floats"]: the ratio to the threshold, the mean drift, …
+    drift = 2  # of state["rivals"]: measurements since the last look, looks, mean drift, …
     for smallest in (5e-324, 0.0):
-        state["floats"][drift] = smallest
+        state["rivals"][drift] = smallest
         tracker.restore(state)
         assert tracker.measure(A).values[0] == pytest.approx(2.0, rel=1e-3)
 

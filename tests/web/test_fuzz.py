@@ -44,7 +44,7 @@ def server(tmp_path):
         yield process, process.stdout.readline().split()[1].removeprefix("http://").rstrip("/")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
         process.stdout.close()
 
 

@@ -38,7 +38,7 @@ class Memory:
 
     def forget(self) -> None:
         """Nothing is known."""
-        self.models: list[Float] = []
+        self.models: Float = np.zeros((0, 0, 0))
         self.history: Float = np.zeros((0, 0))
         self.age: Float = np.zeros((0, 0))
         self.new: Float = np.zeros((0, 0))
@@ -51,23 +51,19 @@ class Memory:
 
     # -- prediction -----------------------------------------------------------------------------------------
 
-    def _trends(self) -> list[Float]:
+    def _trends(self) -> Float:
         """G(t−1) − G(t−2), G(t−2) − G(t−3), as far as there are that many models."""
-        return [newer - older for newer, older in zip(self.models[:TRENDS], self.models[1:], strict=False)]
+        return np.asarray(self.models[:-1] - self.models[1:])
 
     def predict(self) -> Float:
         """G(t−1) + a (G(t−1) − G(t−2)) + b (G(t−2) − G(t−3)) + …, fitted to the products of the last points."""
-        trends = self._trends()
-        j = len(trends)
+        j = len(self.models) - 1
         N, right = self._normal[:j, :j], self._normal[:j, -1]
         size = float(np.trace(N))
         if not size > 0.0:
-            return self.models[0]
+            return np.asarray(self.models[0])
         fit = np.linalg.solve(N + RIDGE * size / j * np.eye(j), right).clip(-STEEPEST, STEEPEST)
-        out: Float = self.models[0].copy()
-        for a, trend in zip(fit, trends, strict=True):
-            out += float(a) * trend
-        return out
+        return np.asarray(self.models[0] + (fit[:, None, None] * self._trends()).sum(0))
 
     def base(self, predicted: Float, x: Float, h: Float) -> Float:
         """The model that this point's products are to correct: of the last and the predicted one that which fits
@@ -77,22 +73,14 @@ class Memory:
 
     def learn(self, C: Float, Y: Float) -> None:
         """Add a point's products Y of the vectors C to the fit of the prediction."""
-        C, off = C[: self.rows], Y[: self.rows] - self.models[0] @ C[: self.rows]
+        C = C[: self.rows]
+        off = (Y[: self.rows] - self.models[0] @ C).ravel()
+        moved = (self._trends() @ C).reshape(-1, len(off))
         self._normal *= FORGET
-        moved = [trend @ C for trend in self._trends()]
-        for i, a in enumerate(moved):
-            self._normal[i, -1] += float((a * off).sum())
-            for j, b in enumerate(moved):
-                self._normal[i, j] += float((a * b).sum())
+        self._normal[: len(moved), : len(moved)] += moved @ moved.T
+        self._normal[: len(moved), -1] += moved @ off
 
     # -- evidence -------------------------------------------------------------------------------------------
-
-    def doubt(self, M: int, change: float, unknown: float) -> Float:
-        """(M, M) form: by how much vᵀHv may differ from the model's value, as a share of the eigenvalue."""
-        m = self.rows
-        out: Float = unknown * np.eye(M)
-        out[:m, :m] = change * (self.age + np.eye(m)) + unknown * self.new
-        return out
 
     def carry(self, H: Float, C: Float, model: Float, past: Float) -> None:
         """Move on to the next point and a new basis.
@@ -109,7 +97,8 @@ class Memory:
         age[:rows, :rows] = self.age + np.eye(rows)
         new[:rows, :rows] = self.new
         self.age, self.new = stale.T @ age @ stale, stale.T @ new @ stale
-        self.models = [H.T @ model @ H, *(H[:rows].T @ G @ H[:rows] for G in self.models[:TRENDS])]
+        older = H[:rows].T @ self.models[:TRENDS] @ H[:rows]
+        self.models = np.concatenate([(H.T @ model @ H)[None], older])
         self.history = H.T @ past
 
     # -- state ----------------------------------------------------------------------------------------------
@@ -117,7 +106,7 @@ class Memory:
     def state(self) -> dict[str, Float]:
         """All of it as arrays."""
         return {
-            "models": np.array(self.models),
+            "models": self.models.copy(),
             "history": self.history.copy(),
             "age": self.age.copy(),
             "new": self.new.copy(),
@@ -129,4 +118,4 @@ class Memory:
         models, history, age, new, normal = (
             np.array(state[name], dtype=np.float64) for name in ("models", "history", "age", "new", "normal")
         )
-        self.models, self.history, self.age, self.new, self._normal = list(models), history, age, new, normal
+        self.models, self.history, self.age, self.new, self._normal = models, history, age, new, normal

@@ -7,11 +7,11 @@ strips in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from eoslab.curvature.compiled import compiled
 
 __all__ = [
     "STRIP",
@@ -30,18 +30,6 @@ STRIP = 1024
 TOP = 32767
 #: A strip whose largest number is smaller is nought: its scale would be beyond what single precision holds.
 TINY = 1e-30
-
-
-def compiled(loop: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """The loop as machine code, kept for the next process where there is a place for it.
-
-    Sums may be reordered, so that they use vector registers; what is not finite is sorted out before.
-    """
-    options |= {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
-    try:
-        return njit(cache=True, **options)(loop)  # type: ignore[no-any-return]
-    except RuntimeError:  # no place
-        return njit(**options)(loop)  # type: ignore[no-any-return]
 
 
 def _subtract_and_project(S: Any, y: Any, c: Any, row: Any, a: Any) -> Any:

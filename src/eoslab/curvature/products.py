@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eoslab.curvature.compiled import dense
 from eoslab.curvature.memory import Memory
 
 __all__ = ["Products"]
@@ -22,17 +23,18 @@ class Products:
     """Vectors C multiplied at this point, their products Y, the Ritz pairs (θ, S) on C and the corrected model B.
 
     B is the symmetric matrix nearest to the old model A that reproduces every product taken here, B C = Y
-    (Greenstadt 1970, Powell's symmetric Broyden formula); its eigenpairs are (λ, Z). ``off`` projects onto the
-    complement of C, and ``rest`` is the old model seen there.
+    (Greenstadt 1970, Powell's symmetric Broyden formula); its eigenpairs are (λ, Z).
     """
 
     def __init__(self, size: int, memory: Memory) -> None:
         self._C, self._Y = np.zeros((size, size)), np.zeros((size, size))
         self._A = np.zeros((size, size))
+        self._last: Float = np.zeros((0, 0))  # the last point's model, where it is not A
         self._rough: list[bool] = []
+        self._pairs: dict[int, tuple[Float, Float]] = {}
         self.memory, self.p, self.M = memory, 0, memory.rows
         self.theta = self.lam = np.zeros(0)
-        self.S = self.Z = self.rest = self.off = np.zeros((0, 0))
+        self.S = self.Z = self.model = np.zeros((0, 0))
 
     @property
     def C(self) -> Float:
@@ -42,14 +44,11 @@ class Products:
     def Y(self) -> Float:
         return self._Y[: self.M, : self.p]
 
-    @property
-    def model(self) -> Float:
-        """B."""
-        return np.asarray((self.Z * self.lam) @ self.Z.T)
-
     def set_base(self, G: Float) -> None:
-        """The old model A, in the first coordinates."""
+        """The old model A, in the first coordinates: that of the last point, or the predicted one."""
         self._A[: len(G), : len(G)] = G
+        last = self.memory.models[0]
+        self._last = np.zeros((0, 0)) if np.array_equal(G, last) else last
 
     def add(self, x: Float, h: Float, rest: float, rough: bool = False, column: int = -1) -> None:
         """One product: coordinates h of Hx, and the length of what lies outside the basis and now extends it."""
@@ -73,23 +72,22 @@ class Products:
         self.M = M
 
     def _solve(self) -> None:
-        C, Y, M = self.C, self.Y, self.M
-        T = C.T @ Y
-        rough = np.array(self._rough)
-        if rough.any() and not rough.all():  # an entry between an exact and a rough column is the exact one's
+        T = self.C.T @ self.Y
+        if 0 < sum(self._rough) < self.p:  # an entry between an exact and a rough column is the exact one's
+            rough = np.array(self._rough)
             T = np.where(rough[:, None] & ~rough[None, :], T, np.where(~rough[:, None] & rough[None, :], T.T, T))
         T = (T + T.T) / 2
         self.theta, self.S = np.linalg.eigh(T)
-        self.off = np.eye(M) - C @ C.T
-        rest = self.off @ self._A[:M, :M] @ self.off
-        self.rest = (rest + rest.T) / 2
-        B = rest + Y @ C.T + C @ Y.T - C @ T @ C.T
-        self.lam, self.Z = np.linalg.eigh((B + B.T) / 2)
+        self.model = dense().corrected(self._A, self._C, self._Y, T, self.M)
+        self.lam, self.Z = np.linalg.eigh(self.model)
+        self._pairs.clear()
 
     def pairs(self, k: int) -> tuple[Float, Float]:
         """(θ, R): the k largest Ritz values, descending, and the residuals of their vectors as columns."""
-        S, theta = self.S[:, ::-1][:, :k], self.theta[::-1][:k]
-        return theta, self.Y @ S - (self.C @ S) * theta
+        if k not in self._pairs:
+            S, theta = self.S[:, ::-1][:, :k], self.theta[::-1][:k]
+            self._pairs[k] = theta, self.Y @ S - (self.C @ S) * theta
+        return self._pairs[k]
 
     def roughness(self, k: int) -> tuple[Float, int]:
         """Share of each of the first k Ritz vectors that rough products stand for, and the worst column."""
@@ -113,34 +111,22 @@ class Products:
         """Estimated error of the k largest values λ(B), in units of H.
 
         The Ritz pair (θ, u) has the residual r, orthogonal to C. To second order the eigenvalue is
-        θ + rᵀ(θ − K)⁻¹r, with K = H on the complement of C, of which the model knows ``rest``. The error is what
+        θ + rᵀ(θ − K)⁻¹r, with K = H on the complement of C, of which the model knows A. The error is what
         this becomes if K is larger by all that the memory's doubt allows,
 
             rᵀ(θ − K − θD)⁻¹r − rᵀ(θ − K)⁻¹r,
 
-        gaps cut at 1 % of θ; below twice that nothing is subtracted. The last one is only estimated once those
-        before it are within their ``limits``: until then its residual has to do.
+        gaps cut at 1 % of θ; below twice that nothing is subtracted. Where A is a prediction, the first term is
+        the larger one of A and the last point's model: what fits the first product better may be the worse one in
+        another direction, and a close neighbour of θ may be seen in one of them alone. The last pair is only
+        estimated once those before it are within their ``limits``: until then its residual has to do.
         """
-        theta, R = self.pairs(k)
-        D = self.off @ self.memory.doubt(self.M, change, unknown) @ self.off
-        mu, W = np.linalg.eigh(self.rest)
-        own = k if limits is None else len(limits)
-        out, length = np.empty(len(theta)), np.sqrt((R * R).sum(0))
-        for i, t in enumerate(theta):
-            if limits is not None and i == len(limits) and (out[:i] > limits).any():
-                out[i] = length[i]
-                break
-            size = max(abs(float(t)), float(np.finfo(np.float64).tiny))
-            high, X = np.linalg.eigh(self.rest + size * D)
-            worst = float(((X.T @ R[:, i]) ** 2 / np.maximum(t - high, FLOOR * size)).sum())
-            gap = t - mu
-            near = gap <= 2 * FLOOR * size
-            known = float(((W.T @ R[:, i]) ** 2 / np.where(near, np.inf, gap)).sum())
-            # A mode of the model above θ that no product has confirmed: a small residual says nothing of it.
-            shift = float(self.lam[-1 - i] - t)
-            hidden = shift if shift > 2 * known else 0.0
-            out[i] = max(min(worst - known, length[i]), hidden if i < own else min(hidden, length[i]))
-        return out
+        (theta, R), memory = self.pairs(k), self.memory
+        limits = np.full(len(theta), np.inf) if limits is None else limits
+        theta, R = np.ascontiguousarray(theta), np.ascontiguousarray(R.T)
+        place = self._A, self._last, self._C, self.M, self.p
+        known = memory.age, memory.new, change, unknown
+        return np.asarray(dense().errors(*place, *known, theta, R, self.lam, FLOOR, limits))
 
     def cold_errors(self, k: int) -> Float:
         """The same without a memory: r² over a gap that is small rather than right, and at most r."""

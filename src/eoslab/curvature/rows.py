@@ -7,12 +7,12 @@ the orthogonality of two rows by some 3e-5/√n.
 
 from __future__ import annotations
 
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from eoslab.curvature.compiled import passes
 
 __all__ = ["BLOCK", "Packed", "Plain"]
 
@@ -21,14 +21,6 @@ Float = NDArray[np.float64]
 
 #: Columns worked on at a time where BLAS does it: some twenty rows of them in float32 fit a second-level cache.
 BLOCK = 8192
-
-
-@cache
-def passes() -> ModuleType:
-    """The compiled passes; half a second to load, which only a tracked run needs."""
-    from eoslab.curvature import passes
-
-    return passes
 
 
 class Plain:

@@ -13,10 +13,11 @@ and how far each direction can be trusted (:mod:`.memory`). At a new point it
 3. estimates what is still unknown: the eigenvalue λ(B) of the corrected model B is right up to the doubt about B
    in the direction of the residual. What was multiplied a measurements ago may have changed by (a + 1) times the
    change seen per measurement, and what never was multiplied may have a curvature of up to 82 % of the eigenvalue;
-4. multiplies the correction of the wanted vector, unless the estimate is far below ``tol``, and then the mode
-   that may have risen highest since it was last looked at: an eigenvector that is not coupled to the wanted ones
-   shows in no residual. It stops when the wanted values are known to ``tol`` and the first rival well enough to
-   tell that it lies below, or its share of the products is spent.
+4. multiplies the correction of the wanted vector, unless the estimate is far below ``tol``, and then, where the
+   model cannot exclude that one has overtaken, the mode that may have risen highest since it was last looked at
+   (:mod:`.rivals`): an eigenvector that is not coupled to the wanted ones shows in no residual. It stops when the
+   wanted values are known to ``tol`` and the first rival well enough to tell that it lies below, or its share of
+   the products is spent.
 
 With an empty memory this is Lanczos. With one, the correction (B − θ)⁻¹r already knows the neighbouring
 eigenvalues from earlier steps, and these near-degenerate neighbours (1–4 % apart at the edge of stability) are
@@ -32,7 +33,7 @@ The error is an estimate: what a residual proves is that some eigenvalue lies wi
 proves is θ_1 ≤ λ_1. Each result carries both.
 
 Limit: an uncoupled eigenvector that overtakes between two looks at it makes a value too low for as long, and the
-truth then lies above its upper bound. Looks at each step make this rare; they do not exclude it
+truth then lies above its upper bound. The looks make this rare; they do not exclude it
 (docs/curvature-benchmark.md has the cases seen).
 """
 
@@ -46,12 +47,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eoslab.core.errors import InvalidArgument, positive, whole
+from eoslab.core.errors import BadData, InvalidArgument, positive, whole
 from eoslab.curvature.basis import Basis
+from eoslab.curvature.compiled import dense
 from eoslab.curvature.memory import HISTORY, Memory
 from eoslab.curvature.operator import Counted, as_operator
 from eoslab.curvature.products import Products
 from eoslab.curvature.result import EigenResult
+from eoslab.curvature.rivals import Rivals, beside
 from eoslab.curvature.trust import Trust
 
 __all__ = ["Tracker", "TrackerSettings"]
@@ -72,19 +75,10 @@ CHANGE, FADE = 0.03, 0.65
 #: RIVAL·θ; this share of its residual counts as error, because a mixture of two neighbours looks too small.
 #: After the third product one goes to it alone, and one for each RIVAL_TURN taken: where the wanted pairs needed
 #: many, the Hessian has changed much, and the rivals with it.
-RIVAL_SHARE, RIVAL, RIVAL_RESIDUAL, RIVAL_TURN = 0.8, 0.004, 0.3, 4
+RIVAL_SHARE, RIVAL, RIVAL_RESIDUAL, RIVAL_TURN = 0.8, 0.002, 0.3, 4
 #: Without a memory nothing tells how close the neighbours are: such a point is solved to this share of tol, and
 #: the first rival to this share of θ.
 COLD, COLD_RIVAL = 0.1, 0.01
-#: A rival may close in by at least this share of the eigenvalue per measurement, and one that never was
-#: multiplied may lie this share higher.
-CLOSING, HIDDEN = 0.005, 0.2
-#: At each so many measurements the look goes to the direction that would be highest if what never was multiplied
-#: had this share of the eigenvalue.
-HOPE_EVERY, HOPE = 8, 0.8
-#: A look at the rivals waits until one that closes in at twice the eigenvalue's drift has come up by this share of
-#: tol, and at most so many times the measurements asked for.
-SLOW, WAIT = 0.25, 8
 #: Products of a reseeding: Lanczos steps from a random direction outside of the memory. The first one comes after
 #: this many measurements: in the first steps eigenvectors turn so fast that the memory holds some only in part,
 #: with values far too low, and none of the looks at what it knows would find them when they rise.
@@ -98,6 +92,9 @@ LEAST = 1e-4
 LARGE = 200_000
 #: Tolerance and length from which rows are packed into sixteen bits, which rounds them by 3e-5.
 PACKED, LONG = 1e-4, 8192
+#: Number of the arrangement of :meth:`Tracker.state`; one of another number is refused.
+LAYOUT = 2
+TINY = float(np.finfo(np.float64).tiny)
 #: Errors of rough products that only correct may use up this share of tol.
 ROUGH = 0.2
 
@@ -116,9 +113,10 @@ class TrackerSettings:
         product_cost: price of one product in gradient steps.
         reseed: every so many measurements, and once after the first ten, eight more products search from a
             random direction outside of the memory, as a guard against locking on to the wrong pair; 0 never.
-        refresh: at the latest every so many measurements (up to eight times as many while the eigenvalue moves
-            by less than ``tol``/8) a product goes to the remembered mode below the wanted ones that may have
-            risen highest, which could otherwise overtake unnoticed; 0 never.
+        refresh: every so many measurements a product goes to the remembered mode below the wanted ones that may
+            have risen highest, which could otherwise overtake unnoticed; at each one where the model says that
+            one may have, or cannot say; up to eight times as seldom while the eigenvalue moves by less than
+            ``tol``/8; 0 never.
         every: measure each this many steps, away from the threshold.
         dense: within this relative distance of the threshold measure each step.
         loosen: far from the threshold (by more than ``dense``) the tolerance is multiplied by this.
@@ -133,7 +131,7 @@ class TrackerSettings:
     max_cost: float = math.inf
     product_cost: float = math.nan
     reseed: int = 200
-    refresh: int = 1
+    refresh: int = 2
     every: int = 1
     dense: float = 0.1
     loosen: float = 1.0
@@ -183,11 +181,9 @@ class Tracker:
         self.settings = TrackerSettings(k=k, tol=tol, **settings)
         self._basis: Basis | None = None
         self._memory = Memory()
-        self._waited = 0  # measurements since a rival was multiplied
+        self._rivals = Rivals(k, tol, self.settings.refresh)
         self._young = 0  # measurements since the memory was empty
         self._change = CHANGE  # relative change per measurement of what a model said
-        self._drift = 0.0  # mean |Δθ_1| between measurements
-        self._rival_drift = 0.0  # the change in units of H, fading more slowly
         self._last: Float = np.full(k, np.nan)  # the values of the measurement before
         self._trust = Trust()
         self.measured = 0
@@ -237,10 +233,10 @@ class Tracker:
         if warm and (self.measured % RENEW == 0 or basis.defect > DEFECT):
             basis.renew(memory.rows)
         explore = EXPLORE if s.reseed and self._reseed_due(s.reseed) else 0
-        look = warm and bool(s.refresh) and memory.rows > k and self._rival_due(k)
+        look = warm and self._rivals.due(memory, self._last_value)
         pairs = min(k + 1 if look or not warm else k, n)  # to be solved for, the first rival among them
         rough = s.rough and warm and source.rough_error > 0
-        moved = self._drift / max(abs(self._last_value), float(np.finfo(np.float64).tiny))
+        moved = self._rivals.drift / max(abs(self._last_value), TINY)
         compare, trusted = self._trust.decide(tol, source.rough_error, moved) if rough else (False, False)
         point = Products(basis.capacity, memory)
         predicted = memory.predict() if warm else np.zeros((0, 0))
@@ -294,8 +290,8 @@ class Tracker:
             if warm and memory.rows > k and p == k and restless.any():
                 target = self._next(point, restless, k)
             elif look and k <= p <= k + 1:
-                look, self._waited = False, 0
-                target = self._stale(point)
+                look = False
+                target = self._rivals.target(point, self._last_value)
             if target is None and enough:
                 if rough and not trusted and (column := self._too_rough(point, k, tol, source.rough_error)) >= 0:
                     redo, target = column, point.C[:, column].copy()
@@ -315,7 +311,7 @@ class Tracker:
             x = target
         if seen > 0.0:
             self._change = max(seen, FADE * self._change)
-            self._rival_drift = max(seen * abs(float(point.theta[-1])), 0.5 * self._rival_drift)
+            self._rivals.change(seen * abs(float(point.theta[-1])))
         self.measured += 1
         self._young = self._young + 1 if warm else 0
         self.total_matvecs += source.count
@@ -331,77 +327,15 @@ class Tracker:
     def _reseed_due(self, reseed: int) -> bool:
         return self.measured == min(EARLY, reseed) or (self.measured > 0 and self.measured % reseed == 0)
 
-    # -- rivals ---------------------------------------------------------------------------------------------
-
-    def _reach(self) -> tuple[Float, Float, Float]:
-        """(values, reach, modes as columns) of the memory: how high each may have risen unseen."""
-        memory = self._memory
-        mu, U = np.linalg.eigh(memory.models[0])
-        ages = ((memory.age @ U) * U).sum(0) + 1.0
-        hidden = ((memory.new @ U) * U).sum(0)
-        return mu, mu + self._speed * ages + HIDDEN * abs(self._last_value) * hidden, U
-
-    def _rival_due(self, k: int) -> bool:
-        """Whether a mode below the wanted ones may have overtaken since it was last multiplied."""
-        self._waited += 1
-        slow = SLOW * self.settings.tol * abs(self._last_value)
-        wait = int(min(WAIT, slow / (2 * self._drift))) if self._drift > 0.0 else WAIT  # the quotient may be inf
-        if self._waited >= self.settings.refresh * max(1, wait):
-            return True
-        mu, reach, _ = self._reach()
-        return wait <= 1 and bool(reach[:-k].max() >= mu[-k])
-
     @property
     def _last_value(self) -> float:
         return float(self._last[0])
 
-    @property
-    def _speed(self) -> float:
-        """How fast a rival may close in: both may move by the mean drift, in opposite directions.
-
-        The floor lets every remembered mode have its turn, the sooner the closer it is.
-        """
-        return self._drift + max(self._drift, self._rival_drift) + CLOSING * abs(self._last_value)
-
-    def _stale(self, point: Products) -> Float | None:
-        """The remembered mode that may have risen highest since it was last multiplied, orthogonal to C."""
-        if self.measured % HOPE_EVERY == 0:
-            return self._hoped(point)
-        _, reach, U = self._reach()
-        C = point.C
-        seen = ((U.T @ C[: len(U)]) ** 2).sum(1)  # share of each remembered mode that this point's products cover
-        reach[seen > 0.5] = -math.inf
-        j = int(np.argmax(reach))
-        if not math.isfinite(reach[j]):
-            return None
-        return self._beside(point, U[:, j])
-
-    def _hoped(self, point: Products) -> Float | None:
-        """The direction of the memory that would be highest if what never was multiplied were nearly as high as
-        the first: an eigenvector held only in part has too low a value, and is no mode of the model."""
-        memory = self._memory
-        C = point.C[: memory.rows]
-        high = memory.models[0] + HOPE * abs(self._last_value) * memory.new
-        high += 2 * float(np.abs(high).sum(0).max()) * np.eye(len(high))  # above 0, where C is put
-        P = np.eye(len(high)) - C @ C.T
-        return self._beside(point, np.linalg.eigh(P @ high @ P)[1][:, -1])
-
-    @staticmethod
-    def _beside(point: Products, v: Float) -> Float | None:
-        """The part of v, in the first coordinates, orthogonal to C and of length 1; None where there is none."""
-        x = np.zeros(point.M)
-        x[: len(v)] = v
-        x -= point.C @ (point.C.T @ x)
-        size = float(np.linalg.norm(x))
-        if size < 1e-7:
-            return None
-        x /= size
-        x -= point.C @ (point.C.T @ x)
-        return np.asarray(x / np.linalg.norm(x))
+    # -- where to multiply next -----------------------------------------------------------------------------
 
     def _explore(self, basis: Basis, point: Products, first: bool) -> Float | None:
         """Lanczos from what was never multiplied, inside the memory and outside of it."""
-        C, M = point.C, point.M
+        M = point.M
         if first:
             point.extend(self._random(basis, M))
             x = np.zeros(point.M)
@@ -409,30 +343,18 @@ class Tracker:
             inside = self._memory.new @ rng.standard_normal(self._memory.rows)
             x[: len(inside)] = inside / max(float(np.linalg.norm(inside)), 1e-12)
             x[M:] = 1.0
-            C = point.C
         else:
             x = point.Y[:, -1]
-        x = x - C @ (C.T @ x)
-        size = float(np.linalg.norm(x))
-        if not size > 1e-7 * abs(float(point.theta[-1])):
-            return None
-        x /= size
-        x -= C @ (C.T @ x)
-        return np.asarray(x / np.linalg.norm(x))
+        return beside(point, x, 1e-7 * abs(float(point.theta[-1])))
 
     @staticmethod
     def _next(point: Products, unsolved: NDArray[np.bool_], k: int) -> Float | None:
         """The model's eigenvector of the first unsolved position, orthogonal to the vectors multiplied."""
-        C, Z = point.C, point.Z
-        order = np.arange(len(point.lam))[::-1][: k + 1]
+        order = range(point.M - 1, max(point.M - k - 2, -1), -1)
         wanted = [order[i] for i in range(min(k, len(order))) if i >= len(unsolved) or unsolved[i]]
         for j in [*wanted, *order]:
-            x = Z[:, j] - C @ (C.T @ Z[:, j])
-            size = float(np.linalg.norm(x))
-            if size > 1e-7:
-                x /= size
-                x -= C @ (C.T @ x)
-                return np.asarray(x / np.linalg.norm(x))
+            if (x := beside(point, point.Z[:, j])) is not None:
+                return x
         return None
 
     # -- result ---------------------------------------------------------------------------------------------
@@ -450,7 +372,7 @@ class Tracker:
     ) -> EigenResult:
         k, n = self.settings.k, source.n
         values, r, e, ritz = np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan)
-        vectors = np.full((k, n), np.nan, dtype=source.dtype)
+        vectors: Vector = np.zeros((0, n), source.dtype)
         have = min(k, point.p) if finite else 0
         notes: tuple[str, ...] = ()
         slack = np.zeros(k)
@@ -465,14 +387,16 @@ class Tracker:
             # What has moved by less than rounding has not moved, and crosses no threshold.
             held = np.abs(values - self._last) <= 10 * precision * scale
             values[held] = self._last[held]
-            vectors[:have] = self._keep(basis, point, have)
-            moved = abs(float(values[0]) - self._last_value)
-            if math.isfinite(moved):
-                self._drift += 0.3 * (moved - self._drift)  # a mean over about three steps
+            vectors = self._keep(basis, point, have).astype(source.dtype, copy=False)
+            wanted = float(point.lam[-have])
+            gap = (wanted - float(point.lam[-have - 1])) / max(abs(wanted), TINY) if point.M > have else 1.0
+            self._rivals.learn(abs(float(values[0]) - self._last_value), gap)
             self._last = values.copy()
         else:
             self._memory.forget()
             notes = ("a product was not finite",)
+        if have < k:
+            vectors = np.concatenate([vectors, np.full((k - have, n), np.nan, source.dtype)])
         with np.errstate(invalid="ignore"):
             converged = e <= np.maximum(tol * np.abs(ritz), slack)
             # Mixing neighbours closer than tol is within tol: a bound narrower than that would be a pretence.
@@ -530,8 +454,7 @@ class Tracker:
         first = min(k + 1, M)
         past = np.concatenate([point.Z[:, ::-1][:, :first], past], axis=1)
         past = past[:, : max(k, min(HISTORY * first, m // 2))]
-        span, triangle = np.linalg.qr(past)
-        span = span[:, np.abs(np.diag(triangle)) > 1e-4][:, :m]  # what has not moved is in the span already
+        span = dense().span(np.ascontiguousarray(past), m)  # what has not moved is in the span already
         shift = 2 * float(np.abs(point.lam).max(initial=0.0)) + 1.0
         P = np.eye(M) - span @ span.T
         others = np.linalg.eigh(P @ point.model @ P - shift * (span @ span.T))[1][:, ::-1]
@@ -546,25 +469,38 @@ class Tracker:
     def state(self) -> dict[str, Vector]:
         """All that the next measurements depend on, as arrays (for a checkpoint)."""
         rows = {"Q": np.zeros((0, 0))} if self._basis is None else self._basis.state(self._memory.rows)
-        counts = [self.measured, self.total_matvecs, self._last_step, self._waited, self._young]
+        counts = [LAYOUT, self.measured, self.total_matvecs, self._last_step, self._young]
         defect = 0.0 if self._basis is None else self._basis.defect
-        floats = [self._last_ratio, self._drift, self._rival_drift, self._change, defect]
-        floats += [*self._trust.state(), *self._last]
-        return {**rows, **self._memory.state(), "counts": np.array(counts, np.int64), "floats": np.array(floats)}
+        return {
+            **rows,
+            **self._memory.state(),
+            "tracker": np.array(counts, np.int64),
+            "level": np.array([self._last_ratio, self._change, defect]),
+            "trust": np.array(self._trust.state()),
+            "rivals": np.array(self._rivals.state()),
+            "last": self._last.copy(),
+        }
 
     def restore(self, state: Mapping[str, Vector]) -> None:
-        """Continue from :meth:`state`; the settings are the constructor's."""
+        """Continue from :meth:`state`; the settings are the constructor's.
+
+        Raises:
+            BadData: the state is of a version that kept other numbers.
+        """
+        if "tracker" not in state or int(state["tracker"][0]) != LAYOUT:
+            raise BadData(
+                "state: a tracker of another version of eoslab has written it",
+                "go on with that version, or begin the run again",
+            )
         self._memory.forget()
         rows = {name: np.asarray(state[name]) for name in ("Q", "scale") if name in state}
         if rows["Q"].size:
             self._prepare(rows["Q"].shape[1], rows["Q"].dtype, "scale" in rows).restore(rows)
         self._memory.restore(state)
-        self.measured, self.total_matvecs, self._last_step, self._waited, self._young = (
-            int(c) for c in state["counts"]
-        )
-        floats = [float(x) for x in state["floats"]]
-        self._last_ratio, self._drift, self._rival_drift, self._change = floats[:4]
+        self.measured, self.total_matvecs, self._last_step, self._young = (int(c) for c in state["tracker"][1:])
+        self._last_ratio, self._change, defect = (float(x) for x in state["level"])
         if self._basis is not None:
-            self._basis.defect = floats[4]
-        self._trust.restore(floats[5:7])
-        self._last = np.array(floats[7:])
+            self._basis.defect = defect
+        self._trust.restore([float(x) for x in state["trust"]])
+        self._rivals.restore([float(x) for x in state["rivals"]])
+        self._last = np.array(state["last"], np.float64)
