@@ -110,12 +110,18 @@ class Basis:
         return h, rest
 
     def renew(self, m: int) -> None:
-        """Remove the rounding errors that reflections have gathered: Q ← L⁻¹Q with QQᵀ = LLᵀ in float64."""
+        """Remove the rounding errors that reflections have gathered: Q ← L⁻¹Q with QQᵀ = LLᵀ.
+
+        The products QQᵀ are added in float64; those of packed rows, whose own rounding is a hundred times larger,
+        are of blocks in single precision.
+        """
         self._settle(m)
         self.defect = 0.0
         gram = np.zeros((m, m))
         for i in range(0, self.n, BLOCK):
-            part = self._rows.load(m, i).astype(np.float64)
+            part = self._rows.load(m, i)
+            if not self.packed:
+                part = part.astype(np.float64)
             gram += part @ part.T
         inverse = np.linalg.inv(np.linalg.cholesky(gram)).astype(self.dtype)
         for i in range(0, self.n, BLOCK):

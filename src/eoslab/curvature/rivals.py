@@ -23,6 +23,8 @@ Float = NDArray[np.float64]
 #: A rival may close in by at least this share of the eigenvalue per measurement, and one that never was
 #: multiplied may lie this share higher.
 CLOSING, HIDDEN = 0.005, 0.2
+#: What one product has surprised by is no speed of all modes beyond this multiple of the eigenvalue's own.
+SURPRISE = 4
 #: At the latest each so many measurements a look goes to the direction that would be highest if what never was
 #: multiplied had this share of the eigenvalue.
 HOPE_EVERY, HOPE = 8, 0.8
@@ -136,7 +138,8 @@ class Rivals:
             mu, U = np.linalg.eigh(memory.models[0])
             ages = ((memory.age @ U) * U).sum(0) + 1.0
             hidden = ((memory.new @ U) * U).sum(0)
-            speed = self.drift + max(self.drift, self.swing) + CLOSING * abs(value)
+            swing = min(max(self.drift, self.swing), SURPRISE * self.drift)
+            speed = self.drift + swing + CLOSING * abs(value)
             self._modes = mu, mu + speed * ages + HIDDEN * abs(value) * hidden, U
         return self._modes
 
