@@ -281,9 +281,8 @@ class Tracker:
             unsolved = errors > np.maximum(wanted, floor)
             if warm and len(theta) > k and p > k + 1 and unsolved[k] and not unsolved[:k].any():
                 alone += 1
-                above = float(theta[k] + errors[k]) > float(
-                    theta[k - 1] + wanted[k - 1]
-                )  # it may be the larger one
+                # it may be the larger one
+                above = bool(theta[k] + errors[k] > theta[k - 1] + wanted[k - 1])
                 unsolved[k] = above or alone <= max(1, (p - alone + 1) // RIVAL_TURN)
             enough = p >= pairs and not unsolved.any() and (warm or p >= min(n, 3))
             if source.count >= budget or p >= n or point.M >= basis.capacity - 1:
